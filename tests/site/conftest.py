@@ -1,0 +1,53 @@
+"""One browser for all pages of the built book."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+HTML = ROOT / "_build" / "html"
+GENERATED = {"genindex.html", "search.html", "index.html", "py-modindex.html"}
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-background-networking "
+    "--disable-component-update --disable-sync --no-first-run"
+).split()
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+def pages() -> list[str]:
+    """The pages of the book, relative to its folder."""
+    found = (str(path.relative_to(HTML)) for path in HTML.rglob("*.html"))
+    return sorted(
+        page
+        for page in found
+        if page not in GENERATED and not page.startswith(("_static", "_modules"))
+    )
+
+
+def browser_path() -> str:
+    """Where the system's browser is."""
+    found = [shutil.which(name) for name in BROWSERS]
+    found += [MACOS] if Path(MACOS).exists() else []
+    if not any(found):
+        raise pytest.UsageError(
+            "Missing: a browser. Install Chromium (Debian: apt install chromium; "
+            "Ubuntu: snap install chromium; macOS: brew install --cask google-chrome)."
+        )
+    return next(path for path in found if path)
+
+
+def pytest_generate_tests(metafunc):
+    """Every test of a page runs on every page."""
+    if "page_name" in metafunc.fixturenames:
+        metafunc.parametrize("page_name", pages(), scope="module")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        yield browser
+        browser.close()
