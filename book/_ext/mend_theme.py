@@ -73,6 +73,7 @@ def name_landmarks(page):
 def setup(app):
     """Connect the mends to the steps of the build."""
     app.add_css_file("book.css")
+    app.add_js_file("book.js", loading_method="defer")
     app.connect("doctree-read", number_ids)
     app.connect("doctree-read", show_code_alone)
     app.connect("build-finished", copy_katex)

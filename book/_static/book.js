@@ -1,12 +1,11 @@
 /* What scrolls sideways can be reached by keyboard. */
 (() => {
-  const SCROLLERS = "div.math, .ledger-scroll, .pst-scrollable-table-container";
-  function mark() {
-    for (const box of document.querySelectorAll(SCROLLERS)) {
-      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
-      else box.removeAttribute("tabindex");
+  const SCROLLERS = "pre, div.math, .ledger-scroll, .pst-scrollable-table-container";
+  const observer = new ResizeObserver(entries => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else if (target.tabIndex === 0) target.removeAttribute("tabindex");
     }
-  }
-  addEventListener("load", mark);
-  addEventListener("resize", mark);
+  });
+  for (const box of document.querySelectorAll(SCROLLERS)) observer.observe(box);
 })();

@@ -110,5 +110,6 @@ def test_nothing_is_wider_than_the_screen(opened, page_name, width):
 )
 def test_no_accessibility_violation(opened, page_name, width, theme):
     opened.set_viewport_size({"width": width, "height": 1000})
+    opened.wait_for_timeout(600)  # scripts react to a new width with a delay
     opened.evaluate(DARK.replace("dark'", f"{theme}'"))
     assert opened.evaluate(VIOLATIONS) == []
