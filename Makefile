@@ -8,7 +8,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=120
 BUILD_BOOK := jupyter-book build . -n -W --keep-going -q >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks site lab serve references clean
+.PHONY: help book test lint unit notebooks canaries site lab serve references clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1~/p' Makefile | column -t -s '~'
@@ -19,8 +19,8 @@ book: .venv/installed  ## execute every chapter and build the HTML
 	{ $(BUILD_BOOK) || { rm -rf _build/html _build/.doctrees; exit 1; }; } && \
 	echo "Built in $$(( $$(date +%s) - start )) s. Open $(CURDIR)/_build/html/index.html"
 
-test: .venv/installed  ## lint, unit tests, notebooks, and the site in a browser
-	@for gate in lint unit notebooks site; do \
+test: .venv/installed  ## lint, unit tests, notebooks, canaries, the site in a browser
+	@for gate in lint unit notebooks canaries site; do \
 		start=$$(date +%s); \
 		$(MAKE) --no-print-directory $$gate || { echo "$$gate: FAILED"; exit 1; }; \
 		echo "$$gate: passed in $$(( $$(date +%s) - start )) s"; \
@@ -30,10 +30,13 @@ lint: .venv/installed  ## ruff over package, tests and extensions
 	@ruff check -q . && ruff format -q --check .
 
 unit: .venv/installed  ## tests of the package and of the sources
-	@python -m pytest tests --ignore=tests/notebooks --ignore=tests/site -n 2
+	@python -m pytest tests $(addprefix --ignore=tests/,notebooks canaries site) -n 2
 
 notebooks: .venv/installed  ## every notebook through strict nbval
 	@python -m pytest $(NBVAL) tests/notebooks -n 2 --dist loadfile
+
+canaries: .venv/installed  ## proofs that each gate can fail
+	@python -m pytest tests/canaries -n 2
 
 site: .venv/installed  ## build from nothing, then check every page in a browser
 	@rm -rf _build

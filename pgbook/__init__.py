@@ -14,5 +14,9 @@ Shared rooms, which any chapter may open:
 
 One room per chapter, in the order of the book:
 
+    objective               returns of trajectories, and what is maximized
     monte_carlo             sample means and Riemann sums
+    score_function          three ways to differentiate an expectation
+    trajectory_probability  log p(tau), its parts and its score
+    reinforce               the loss, its weights, and batches enumerated
 """

@@ -35,7 +35,7 @@ def run_seeds(
     modules: Sequence[ModuleType] = (),
     **settings: object,
 ) -> dict[str, list[Cell]]:
-    """Call run(seed, **settings) for each seed and keep each result as a row at once.
+    """Call ``run(seed, **settings)`` for each seed; keep each result as a row at once.
 
     A seed is skipped when the file has its row, with these settings and this code.
     Rows of other code are dropped first, so that no file mixes versions. When a run

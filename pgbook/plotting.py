@@ -22,7 +22,7 @@ def use_book_style() -> None:
     """Set the look of figures, and let notebooks show them as reproducible SVG."""
     mpl.rcParams.update(
         {
-            "figure.figsize": (6.4, 3.4),
+            "figure.figsize": (5.6, 3.2),
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
             "font.size": 11,

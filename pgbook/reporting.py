@@ -22,4 +22,4 @@ def report(key: str, value: float, spec: str = "") -> None:
 
         prefix = "application/papermill.record/"  # the form that myst-nb reads
         metadata = {"scrapbook": {"name": key, "mime_prefix": prefix}}
-        display({f"{prefix}text/plain": text}, raw=True, metadata=metadata)
+        display({f"{prefix}text/plain": repr(text)}, raw=True, metadata=metadata)

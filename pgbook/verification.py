@@ -342,13 +342,19 @@ def _check_call(label: str, prefix: str, by: str) -> None:
 
 def _comparable(*sides: Tensor | float) -> list[Tensor]:
     """The sides in float64, of one shape, neither empty nor NaN."""
-    tensors = [torch.as_tensor(x, dtype=torch.float64).detach() for x in sides]
+    tensors = [_in_float64(side) for side in sides]
     for tensor in tensors:
         shapes = f"shapes {list(tensors[0].shape)} and {list(tensor.shape)}"
         require(tensor.shape == tensors[0].shape, "sides", shapes, "equal shapes")
         require_not_empty(sides=tensor)
         require_finite(sides=tensor)
     return tensors
+
+
+def _in_float64(side: Tensor | float | Sequence) -> Tensor:
+    if isinstance(side, Sequence) and len(side):
+        return torch.stack([_in_float64(entry) for entry in side])
+    return torch.as_tensor(side, dtype=torch.float64).detach()
 
 
 def _numbers(count: int) -> str:

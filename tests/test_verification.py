@@ -39,7 +39,7 @@ def test_the_measured_difference_is_recorded_and_not_printed():
 def test_the_displayed_role_holds_the_record(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
-    line = verify("eq-a", 1.0, 1.0, by="autograd")
+    line = Verified("eq-a", "autograd", "1 number, within 1e-10", 1, 0.0)
     line.show()
     (data,) = shown
     assert data["text/plain"] == repr(line)

@@ -23,6 +23,7 @@ INPUTS = (
     "pgbook/**/*.py",
     "book/_ext/*.py",
     "book/data/*.csv",
+    "experiments/*.py",
     "requirements.txt",
     "package-lock.json",
     "_config.yml",

@@ -216,10 +216,11 @@ def summary(env, docs):
         method for _, records in checked for method in {r["by"] for r in records}
     )
     by = ", ".join(f"{method} {count}" for method, count in methods.most_common())
+    chapters = "1 chapter states" if len(docs) == 1 else f"{len(docs)} chapters state"
     return [
         nodes.paragraph(
             "",
-            f"{len(docs)} chapters state {len(checked) - refuted} claims, all "
+            f"{chapters} {len(checked) - refuted} claims, all "
             f"verified, and {refuted} false statements, all refuted. "
             f"By method: {by}. A claim that is checked in two ways counts in both.",
         )

