@@ -8,7 +8,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=120
 BUILD_BOOK := jupyter-book build . -n -W --keep-going -q >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks canaries site lab serve references clean
+.PHONY: help book test lint unit mutants notebooks canaries site lab serve references clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1~/p' Makefile | column -t -s '~'
@@ -19,26 +19,29 @@ book: .venv/installed  ## execute every chapter and build the HTML
 	{ $(BUILD_BOOK) || { rm -rf _build/html _build/.doctrees; exit 1; }; } && \
 	echo "Built in $$(( $$(date +%s) - start )) s. Open $(CURDIR)/_build/html/index.html"
 
-test: .venv/installed  ## lint, unit tests, notebooks, canaries, the site in a browser
-	@for gate in lint unit notebooks canaries site; do \
+test: .venv/installed  ## all gates that follow, with one closing line each
+	@for gate in lint unit mutants notebooks canaries site; do \
 		start=$$(date +%s); \
 		$(MAKE) --no-print-directory $$gate || { echo "$$gate: FAILED"; exit 1; }; \
 		echo "$$gate: passed in $$(( $$(date +%s) - start )) s"; \
 	done
 
-lint: .venv/installed  ## ruff over package, tests and extensions
+lint: .venv/installed  ## gate: ruff over package, tests and extensions
 	@ruff check -q . && ruff format -q --check .
 
-unit: .venv/installed  ## tests of the package and of the sources
-	@python -m pytest tests $(addprefix --ignore=tests/,notebooks canaries site) -n 2
+unit: .venv/installed  ## gate: tests of the package and of the sources
+	@python -m pytest tests $(addprefix --ignore=tests/,test_mutants.py notebooks canaries site) -n 2
 
-notebooks: .venv/installed  ## every notebook through strict nbval
+mutants: .venv/installed  ## gate: wrong versions of each estimator, which the tests must reject
+	@python -m pytest tests/test_mutants.py -n 2
+
+notebooks: .venv/installed  ## gate: every notebook through strict nbval
 	@python -m pytest $(NBVAL) tests/notebooks -n 2 --dist loadfile
 
-canaries: .venv/installed  ## proofs that each gate can fail
+canaries: .venv/installed  ## gate: proofs that each gate can fail
 	@python -m pytest tests/canaries -n 2
 
-site: .venv/installed  ## build from nothing, then check every page in a browser
+site: .venv/installed  ## gate: build from nothing, then check every page in a browser
 	@rm -rf _build
 	@$(MAKE) --no-print-directory book
 	@python -m pytest tests/site
