@@ -1,4 +1,4 @@
-"""Wrong versions (mutants) of the estimators; the test suite rejects every one.
+"""Wrong versions (mutants) of estimators and shared rooms; the tests reject every one.
 
 A mutant replaces the function that it names while `tests/test_<module>.py` runs, and
 that run must fail. The docstring says what is wrong.
@@ -13,6 +13,8 @@ import runpy
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,6 +86,157 @@ def main(module: str) -> int:
             survivors += not rejected
             print("rejected" if rejected else "LIVES", mutant.wrong.__name__)
     return survivors
+
+
+@mutant_of("mdp.TabularMDP.values")
+def ended_episodes_go_on(self, pi):
+    """Bootstraps through the end: the missing mass of a row stays in its state."""
+    stay = torch.eye(len(self.initial)).double()[:, None, :] * self.ending[..., None]
+    transition_pi = torch.einsum("sa,sau->su", pi, self.transition + stay)
+    v = [torch.zeros(len(pi)).double()]
+    for _ in range(self.horizon or 500):
+        v.append((pi * self.reward).sum(-1) + self.discount * transition_pi @ v[-1])
+    return v[-1] if self.horizon is None else torch.stack(v[::-1])
+
+
+@mutant_of("mdp.TabularMDP.values")
+def transition_transposed(self, pi):
+    """Looks backward: the transposed transition matrix."""
+    transition_pi, reward_pi = self._induced_by(pi)
+    v = [torch.zeros_like(reward_pi)]
+    for _ in range(self.horizon or 500):
+        v.append(reward_pi + self.discount * transition_pi.T @ v[-1])
+    return v[-1] if self.horizon is None else torch.stack(v[::-1])
+
+
+@mutant_of("mdp.TabularMDP.values")
+def one_step_too_few(self, pi):
+    """Leaves out the last reward."""
+    transition_pi, reward_pi = self._induced_by(pi)
+    v = [torch.zeros_like(reward_pi), torch.zeros_like(reward_pi)]
+    for _ in range((self.horizon or 500) - 1):
+        v.append(reward_pi + self.discount * transition_pi @ v[-1])
+    return v[-1] if self.horizon is None else torch.stack(v[::-1])
+
+
+@mutant_of("mdp.TabularMDP.occupancy")
+def occupancy_without_discount(self, pi):
+    """Forgets gamma^t."""
+    transition_pi, _ = self._induced_by(pi)
+    visits = [self.initial]
+    for _ in range((self.horizon or 500) - 1):
+        visits.append(visits[-1] @ transition_pi)
+    visits = torch.stack(visits)
+    return visits.sum(0) if self.horizon is None else visits
+
+
+@mutant_of("mdp.TabularMDP.occupancy")
+def occupancy_as_distribution(self, pi):
+    """Divides by the sum, against the convention of the book."""
+    transition_pi, _ = self._induced_by(pi)
+    visits = [self.initial]
+    for _ in range((self.horizon or 500) - 1):
+        visits.append(self.discount * visits[-1] @ transition_pi)
+    visits = torch.stack(visits)
+    visits = visits / visits.sum()
+    return visits.sum(0) if self.horizon is None else visits
+
+
+@mutant_of("mdp.TabularMDP.occupancy")
+def occupancy_from_the_next_state(self, pi):
+    """Starts at s_1 instead of s_0."""
+    transition_pi, _ = self._induced_by(pi)
+    visits = [self.initial @ transition_pi]
+    for _ in range((self.horizon or 500) - 1):
+        visits.append(self.discount * visits[-1] @ transition_pi)
+    visits = torch.stack(visits)
+    return visits.sum(0) if self.horizon is None else visits
+
+
+@mutant_of("trajectories.Trajectories.discount_t")
+def truncation_stops_the_bootstrap(self, gamma):
+    """Takes a time limit for an end of the task."""
+    return gamma * (~(self.terminated | self.truncated)).to(self.rewards.dtype)
+
+
+@mutant_of("trajectories.Trajectories.discount_t")
+def termination_is_bootstrapped(self, gamma):
+    """Bootstraps through the end of the task."""
+    return torch.full_like(self.rewards, gamma)
+
+
+@mutant_of("trajectories.Trajectories.discount_t")
+def done_of_the_step_before(self, gamma):
+    """Is off by one: the end of the last step stops the bootstrap of this one."""
+    return gamma * (~self.terminated.roll(1, dims=0)).to(self.rewards.dtype)
+
+
+def collect_as(change):
+    """A mutant of `collect` that changes its record."""
+    from pgbook.trajectories import collect
+
+    @wraps(change)
+    def wrong(envs, policy, steps, rng, after=None):
+        return change(collect(envs, policy, steps, rng, after))
+
+    return wrong
+
+
+@mutant_of("trajectories.collect")
+@collect_as
+def fillers_are_valid(record):
+    """Counts the filler step of an automatic reset as a decision."""
+    return replace(record, valid=torch.ones_like(record.valid))
+
+
+@mutant_of("trajectories.collect")
+@collect_as
+def observation_after_the_reset(record):
+    """Has the first observation of the next episode where the final one belongs."""
+    ended = (record.terminated | record.truncated)[:-1]
+    observations = record.observations.clone()
+    observations[1:-1][ended] = observations[2:][ended]
+    return replace(record, observations=observations)
+
+
+@mutant_of("trajectories.collect")
+@collect_as
+def ends_are_all_terminations(record):
+    """Does not keep truncation apart."""
+    ended = record.terminated | record.truncated
+    return replace(record, terminated=ended, truncated=torch.zeros_like(ended))
+
+
+@mutant_of("statistics.mean_interval")
+def normal_quantile_for_few_runs(samples, confidence=0.95):
+    """Uses the normal quantile whatever the number of runs."""
+    from pgbook.statistics import Interval
+
+    samples = torch.as_tensor(samples, dtype=torch.float64)
+    mean, half = samples.mean().item(), samples.std().item() / len(samples) ** 0.5
+    return Interval(mean, mean - 1.96 * half, mean + 1.96 * half)
+
+
+@mutant_of("statistics.mean_interval")
+def standard_deviation_as_error(samples, confidence=0.95):
+    """Shows the spread of the runs instead of the uncertainty of their mean."""
+    from pgbook.statistics import Interval, _student
+
+    samples = torch.as_tensor(samples, dtype=torch.float64)
+    mean, half = samples.mean().item(), samples.std().item()
+    half *= _student(confidence, len(samples) - 1)
+    return Interval(mean, mean - half, mean + half)
+
+
+@mutant_of("statistics.mean_interval")
+def one_sided_quantile(samples, confidence=0.95):
+    """Leaves the whole error probability to one side."""
+    from pgbook.statistics import Interval, _student
+
+    samples = torch.as_tensor(samples, dtype=torch.float64)
+    mean, n = samples.mean().item(), len(samples)
+    half = _student(2 * confidence - 1, n - 1) * samples.std().item() / n**0.5
+    return Interval(mean, mean - half, mean + half)
 
 
 @mutant_of("monte_carlo.monte_carlo")
