@@ -39,6 +39,11 @@ def browser_path() -> str:
     return next(path for path in found if path)
 
 
+def pytest_sessionstart(session):
+    """Say what is missing before anything runs."""
+    browser_path()
+
+
 def pytest_generate_tests(metafunc):
     """Every test of a page runs on every page."""
     if "page_name" in metafunc.fixturenames:
