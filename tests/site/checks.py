@@ -29,7 +29,7 @@ def bad_formulas(path: Path) -> list[str]:
     red = page.select('[style*="#cc0000"], .katex-error')
     text = " ".join(
         string
-        for string in page.select_one("article").strings
+        for string in (page.select_one("article") or page.body).strings
         if not string.find_parents(["pre", "code", "annotation"])
     )
     stray = re.findall(r"\$[^$\n]+\$|\\\(|\\\[", text)

@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
-GENERATED = {"genindex.html", "search.html", "index.html", "py-modindex.html"}
+REDIRECT = "index.html"  # leads to book/index.html
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-background-networking "
     "--disable-component-update --disable-sync --no-first-run"
@@ -21,9 +21,7 @@ def pages() -> list[str]:
     """The pages of the book, relative to its folder."""
     found = (str(path.relative_to(HTML)) for path in HTML.rglob("*.html"))
     return sorted(
-        page
-        for page in found
-        if page not in GENERATED and not page.startswith(("_static", "_modules"))
+        page for page in found if page != REDIRECT and not page.startswith("_static")
     )
 
 
