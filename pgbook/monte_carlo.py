@@ -65,7 +65,7 @@ def uniform_sampler(
     Args:
         lower: lower bound of each coordinate.
         upper: upper bound of each coordinate, larger.
-        dimension: d.
+        dimension: number of coordinates, d.
 
     Returns:
         A function of N and a generator with values [N, d].
