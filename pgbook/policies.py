@@ -1,4 +1,4 @@
-"""Policies: from an observation to a distribution over actions.
+"""Policies: from an observation to a distribution over actions. And one critic.
 
 A shared room. Every policy is a `torch.nn.Module` with one interface:
 
@@ -254,7 +254,42 @@ class LinearGaussian(GaussianPolicy):
         return _as_input(observation, self.weights) @ self.weights.mT
 
 
-def _tanh_network(sizes: Sequence[int], rng: torch.Generator) -> nn.Sequential:
+class ValueNetwork(nn.Module):
+    """State values from a tanh network, in float32: the critic beside a policy.
+
+    Orthogonal weights and zero biases; the last layer has gain 1.
+
+    Args:
+        observation_size: length S of an observation.
+        hidden: widths of the hidden layers.
+        rng: draws the initial weights.
+
+    Raises:
+        ValueError: if a size is not a positive integer.
+
+    Source: Huang et al. (2022), "The 37 implementation details of PPO", detail 2.
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        hidden: Sequence[int] = (64, 64),
+        *,
+        rng: torch.Generator,
+    ) -> None:
+        """Draw the initial weights."""
+        super().__init__()
+        require_count(observation_size=observation_size)
+        self.network = _tanh_network((observation_size, *hidden, 1), rng, last_gain=1)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return v(s) for observations, [..., S]: shape [...]."""
+        return self.network(_as_input(observation, self.network[0].weight))[..., 0]
+
+
+def _tanh_network(
+    sizes: Sequence[int], rng: torch.Generator, last_gain: float = 0.01
+) -> nn.Sequential:
     """Linear layers with tanh between them, drawn from rng alone."""
     require_count(hidden=min(sizes))
     layers = []
@@ -262,7 +297,7 @@ def _tanh_network(sizes: Sequence[int], rng: torch.Generator) -> nn.Sequential:
         # The constructor of nn.Linear would draw from the global generator.
         linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
         last = len(layers) == 2 * (len(sizes) - 2)
-        nn.init.orthogonal_(linear.weight, 0.01 if last else 2**0.5, generator=rng)
+        nn.init.orthogonal_(linear.weight, last_gain if last else 2**0.5, generator=rng)
         nn.init.zeros_(linear.bias)
         layers += [linear] if last else [linear, nn.Tanh()]
     return nn.Sequential(*layers)

@@ -17,6 +17,7 @@ from torch import Tensor
 from pgbook._checks import (
     require,
     require_count,
+    require_distributions,
     require_finite,
     require_not_empty,
     require_same_shape,
@@ -188,6 +189,34 @@ def slope_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Inte
     error = residual / (len(x) - 2) ** 0.5 / u.norm().item()
     half = _student(confidence, len(x) - 2) * error
     return Interval(slope, slope - half, slope + half)
+
+
+def enumerated_moments(estimates: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
+    """Exact mean and variance of an estimator of which every outcome is listed.
+
+        mean = sum_k probability[k] * estimates[k]
+        variance = sum_k probability[k] * |estimates[k] - mean|²
+
+    The variance of a vector is the trace of its covariance matrix.
+
+    Args:
+        estimates: what the estimator says in each outcome, [K, D].
+        probability: of the outcomes, [K].
+
+    Returns:
+        mean, [D], and variance, a scalar.
+
+    Raises:
+        ValueError: if a shape does not fit, a number is not finite, or the
+            probabilities do not sum to 1.
+    """
+    require_shape((None, None), estimates=estimates)
+    require_not_empty(estimates=estimates)
+    require_finite(estimates=estimates)
+    require_shape((len(estimates),), probability=probability)
+    require_distributions(probability=probability)
+    mean = probability @ estimates
+    return mean, probability @ (estimates - mean).square().sum(-1)
 
 
 def _student(confidence: float, freedom: int) -> float:

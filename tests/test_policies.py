@@ -14,6 +14,7 @@ from pgbook.policies import (
     LinearGaussian,
     SharedLogit,
     TabularSoftmax,
+    ValueNetwork,
 )
 
 FALSE_ALARM = 1e-6
@@ -232,6 +233,20 @@ def test_networks_start_orthogonal_with_a_small_last_layer(kind):
     assert all(not policy.network[i].bias.any() for i in (0, 2, 4))
 
 
+def test_value_network_is_a_tanh_network_with_one_orthogonal_output():
+    critic = ValueNetwork(4, (8, 5), rng=seeded()).double()
+    observation = vectors(4, 3, 2)
+    hidden = observation
+    for i in (0, 2):
+        layer = critic.network[i]
+        hidden = torch.tanh(hidden @ layer.weight.T + layer.bias)
+    last = critic.network[4]
+    expected = (hidden @ last.weight.T + last.bias)[..., 0]
+    torch.testing.assert_close(critic(observation), expected)
+    assert last.weight.norm().item() == pytest.approx(1, abs=1e-6)
+    assert not last.bias.any()
+
+
 @pytest.mark.parametrize("kind", [CategoricalNetwork, DiagonalGaussian])
 def test_networks_are_drawn_from_rng_alone(kind):
     state = torch.get_rng_state()
@@ -400,6 +415,9 @@ def bad_observations():
         (lambda: DiagonalGaussian(0, 2, rng=seeded()), "observation_size"),
         (lambda: DiagonalGaussian(2, -1, rng=seeded()), "action_size"),
         (lambda: DiagonalGaussian(2, 2, (0.5,), rng=seeded()), "hidden"),
+        (lambda: ValueNetwork(0, rng=seeded()), "observation_size"),
+        (lambda: ValueNetwork(2, (0,), rng=seeded()), "hidden"),
+        (lambda: ValueNetwork(2, rng=seeded())(vectors(3)), "observation"),
         (lambda: LinearGaussian(torch.ones(3), 1), "weights"),
         (lambda: LinearGaussian(torch.ones(0, 3), 1), "weights"),
         (lambda: LinearGaussian(torch.ones(2, 3).long(), 1), "weights"),

@@ -10,6 +10,7 @@ import torch
 from pgbook.statistics import (
     Interval,
     bootstrap_interval,
+    enumerated_moments,
     interquartile_mean,
     mean_interval,
     proportion_interval,
@@ -240,6 +241,15 @@ def bootstrap(scores=((1.0,), (2.0,)), **rest):
     return lambda: bootstrap_interval(scores, torch.mean, seeded(), **rest)
 
 
+def test_enumerated_moments_by_hand():
+    estimates = torch.tensor([[0.0, 2.0], [4.0, 2.0]]).double()
+    mean, variance = enumerated_moments(estimates, torch.tensor([0.75, 0.25]).double())
+    assert mean.tolist() == [1, 2] and variance == 0.75 * 1 + 0.25 * 9
+
+
+ONE, PAIR = torch.ones(1).double(), torch.zeros(2, 3).double()
+
+
 @pytest.mark.parametrize(
     ("call", "argument"),
     [
@@ -261,6 +271,11 @@ def bootstrap(scores=((1.0,), (2.0,)), **rest):
         (bootstrap([[1.0], [float("nan")]]), "scores"),
         (bootstrap(confidence=1), "confidence"),
         (bootstrap(resamples=0), "resamples"),
+        (lambda: enumerated_moments(ONE, ONE), "estimates"),
+        (lambda: enumerated_moments(PAIR[:0], ONE), "estimates"),
+        (lambda: enumerated_moments(PAIR / 0, ONE), "estimates"),
+        (lambda: enumerated_moments(PAIR, ONE), "probability"),
+        (lambda: enumerated_moments(PAIR, PAIR[:, 0]), "probability"),
         (lambda: slope_interval([1, 2], [1, 2]), "x"),
         (lambda: slope_interval([[1, 2, 3]], [[1, 2, 3]]), "x"),
         (lambda: slope_interval([0, 1, 2], [1, 2, 3]), "x"),

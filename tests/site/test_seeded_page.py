@@ -85,9 +85,18 @@ def test_a_page_wider_than_the_screen_is_found(browser, page):
     assert overflow(opened, 1400) <= 0 < overflow(opened, 360)
 
 
+PALE = '<p style="color:#eee;background:#fff">Pale.</p>'
+NAMELESS = "<button></button>"
+
+
 @pytest.mark.parametrize(
-    "fault",
-    ['<p style="color:#eee;background:#fff">Pale.</p>', "<button></button>"],
+    "fault, width, theme",
+    [
+        (PALE, 1400, "light"),
+        (PALE, 1400, "dark"),
+        (NAMELESS, 1400, "light"),
+        (NAMELESS, 360, "light"),
+    ],
 )
-def test_an_accessibility_violation_is_found(browser, page, fault):
-    assert violations(open_page(browser, page(fault)), 1400, "light") != []
+def test_an_accessibility_violation_is_found(browser, page, fault, width, theme):
+    assert violations(open_page(browser, page(fault)), width, theme) != []
