@@ -8,7 +8,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=120
 BUILD_BOOK := jupyter-book build . -n -W --keep-going -q >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit mutants notebooks canaries site lab serve references clean
+.PHONY: help book test lint unit mutants notebooks canaries site lab serve references bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1~/p' Makefile | column -t -s '~'
@@ -56,6 +56,10 @@ lab: .venv/installed  ## JupyterLab; a double click opens a chapter as a noteboo
 serve: book  ## the built book at http://127.0.0.1:8000
 	@python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
+bench: .venv/peers/installed  ## the package beside its peers, in one run (some minutes)
+	@.venv/peers/bin/python benchmarks/gae.py
+	@.venv/peers/bin/python benchmarks/a2c.py
+
 clean:  ## remove everything that was built, and the environment
 	rm -rf _build .venv node_modules pgbook.egg-info
 
@@ -68,4 +72,11 @@ clean:  ## remove everything that was built, and the environment
 	@python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -r requirements.txt
 	@python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+.venv/peers/installed: .venv/installed benchmarks/requirements.txt
+	@echo "Installing the peers into .venv/peers (once)"
+	@$(PYTHON) -m venv .venv/peers
+	@.venv/peers/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -r benchmarks/requirements.txt
+	@.venv/peers/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

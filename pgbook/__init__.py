@@ -4,7 +4,7 @@ Shared rooms, which any chapter may open:
 
     mdp             exact values and every trajectory of a small MDP
     environments    small Gymnasium environments with known answers
-    policies        softmax tables, categorical networks, Gaussians
+    policies        softmax tables, categorical networks, Gaussians; a critic
     trajectories    the record of what happened, and how it is collected
     verification    the only way in which a chapter checks a claim
     reporting       numbers for the prose
@@ -19,4 +19,9 @@ One room per chapter, in the order of the book:
     score_function          three ways to differentiate an expectation
     trajectory_probability  log p(tau), its parts and its score
     reinforce               the loss, its weights, and batches enumerated
+    returns                 rewards-to-go, and what discounting does to them
+    baselines               what is subtracted from a return
+    policy_gradient_theorem state distributions, action values, and their gradient
+    advantages              n-step and lambda-returns, generalized advantages
+    actor_critic            what a critic's error does, and the loss of a stream
 """

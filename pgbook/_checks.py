@@ -1,6 +1,7 @@
 """Argument errors, in one place: what was got, and what is needed."""
 
 from collections.abc import Iterable, Sized
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -93,7 +94,7 @@ def require_no_gradient(**tensors: Tensor) -> None:
 def require_count(minimum: int = 1, **counts: int) -> None:
     """Each argument is an integer of at least `minimum`."""
     for name, count in counts.items():
-        whole = isinstance(count, int) and not isinstance(count, bool)
+        whole = isinstance(count, Integral) and not isinstance(count, bool)
         require(
             whole and count >= minimum, name, repr(count), f"an integer >= {minimum}"
         )

@@ -6,6 +6,7 @@ says how it came about: seed, settings, results, seconds, date, versions, the co
 that makes it and a hash of the code on which it depends.
 """
 
+import ast
 import csv
 import hashlib
 import time
@@ -32,7 +33,7 @@ def run_seeds(
     seeds: Sequence[int],
     path: str | Path,
     *,
-    modules: Sequence[ModuleType] = (),
+    modules: Sequence[ModuleType | Path] = (),
     **settings: object,
 ) -> dict[str, list[Cell]]:
     """Call ``run(seed, **settings)`` for each seed; keep each result as a row at once.
@@ -45,7 +46,8 @@ def run_seeds(
         run: from a seed and settings to numbers by name; defined in a file.
         seeds: different integers.
         path: the CSV file; its folder exists.
-        modules: what `run` depends on, besides the file that defines it.
+        modules: what `run` depends on, besides the file that defines it: modules or
+            Python files.
         settings: passed to `run` and written into the row, told apart by their text.
 
     Returns:
@@ -96,13 +98,15 @@ def read_rows(path: str | Path) -> dict[str, list[Cell]]:
 
 
 def code_hash(*sources: ModuleType | Path) -> str:
-    """Hash the source of modules and files, whatever their order.
+    """Hash the code of modules and files, whatever their order.
+
+    Comments, docstrings and layout do not count: they change no result.
 
     Args:
         sources: modules that were loaded from Python files, or such files.
 
     Returns:
-        The first 16 hexadecimal digits of the SHA-256 of their names and texts.
+        The first 16 hexadecimal digits of the SHA-256 of their names and code.
 
     Raises:
         ValueError: if there is nothing to hash, or a source is no Python file.
@@ -112,8 +116,18 @@ def code_hash(*sources: ModuleType | Path) -> str:
     for source in sources:
         file = Path(getattr(source, "__file__", None) or str(source))
         require(file.suffix == ".py", "sources", source, "Python source files")
-        texts.add((file.name, file.read_text(encoding="utf-8")))
+        texts.add((file.name, _code(file.read_text(encoding="utf-8"))))
     return hashlib.sha256(repr(sorted(texts)).encode()).hexdigest()[:16]
+
+
+def _code(text: str) -> str:
+    """Python source without comments, docstrings and layout."""
+    tree = ast.parse(text)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
 
 
 def _require_seeds(seeds: Sequence[int]) -> None:

@@ -910,6 +910,1109 @@ def all_orders_even_of_equal_draws(probability, size):
     return indices, math.factorial(size) * probability[indices].prod(1)
 
 
+@mutant_of("returns.rewards_to_go")
+def rewards_that_follow_the_next_action(r_t, discount_t, trace_t=None):
+    """Leaves out the reward of the decision itself: an index off by one."""
+    keep_t = discount_t if trace_t is None else discount_t * trace_t
+    return_t = r_t.clone()
+    for t in reversed(range(len(r_t) - 1)):
+        return_t[t] += keep_t[t] * return_t[t + 1]
+    return return_t - r_t
+
+
+@mutant_of("returns.rewards_to_go")
+def truncations_are_ignored(r_t, discount_t, trace_t=None):
+    """Sums on into the next episode after a truncation."""
+    return_t = r_t.clone()
+    for t in reversed(range(len(r_t) - 1)):
+        return_t[t] += discount_t[t] * return_t[t + 1]
+    return return_t
+
+
+@mutant_of("returns.rewards_to_go")
+def the_end_of_the_next_step_counts(r_t, discount_t, trace_t=None):
+    """Reads the flags of an end one step late."""
+    keep_t = discount_t if trace_t is None else discount_t * trace_t
+    return_t = r_t.clone()
+    for t in reversed(range(len(r_t) - 1)):
+        return_t[t] += keep_t[t + 1] * return_t[t + 1]
+    return return_t
+
+
+@mutant_of("returns.rewards_to_go")
+def reward_is_discounted_too(r_t, discount_t, trace_t=None):
+    """Discounts the reward that follows the action at once."""
+    keep_t = discount_t if trace_t is None else discount_t * trace_t
+    return_t = r_t.clone()
+    for t in reversed(range(len(r_t) - 1)):
+        return_t[t] = keep_t[t] * (r_t[t] + return_t[t + 1])
+    return return_t
+
+
+@mutant_of("returns.rewards_to_go")
+def sums_in_place(r_t, discount_t, trace_t=None):
+    """Overwrites the rewards of the caller."""
+    keep_t = discount_t if trace_t is None else discount_t * trace_t
+    for t in reversed(range(len(r_t) - 1)):
+        r_t[t] += keep_t[t] * r_t[t + 1]
+    return r_t
+
+
+@mutant_of("returns.reward_to_go_weights")
+def start_is_not_discounted(r_t, valid_t=None, gamma=1.0):
+    """The usual update: gamma^t is missing."""
+    from pgbook.returns import _rewards_of_episodes, rewards_to_go
+
+    r_t = _rewards_of_episodes(r_t, valid_t)
+    weight_t = rewards_to_go(r_t, torch.full_like(r_t, gamma))
+    return weight_t if valid_t is None else weight_t.where(valid_t, 0)
+
+
+@mutant_of("returns.reward_to_go_weights")
+def past_is_credited_too(r_t, valid_t=None, gamma=1.0):
+    """Total returns: every decision gets every reward."""
+    from pgbook.reinforce import total_return_weights
+
+    return total_return_weights(r_t, valid_t, gamma)
+
+
+@mutant_of("returns.reward_to_go_weights")
+def discounted_twice(r_t, valid_t=None, gamma=1.0):
+    """Multiplies rewards and sums by gamma^t."""
+    from pgbook.returns import _rewards_of_episodes, rewards_to_go
+
+    r_t = _rewards_of_episodes(r_t, valid_t)
+    gamma_t = gamma ** torch.arange(len(r_t), dtype=r_t.dtype)[:, None]
+    return_t = rewards_to_go(gamma_t * r_t, torch.full_like(r_t, gamma))
+    weight_t = gamma_t * return_t
+    return weight_t if valid_t is None else weight_t.where(valid_t, 0)
+
+
+@mutant_of("returns.reward_to_go_weights")
+def padding_is_paid(r_t, valid_t=None, gamma=1.0):
+    """Adds what stands behind the end."""
+    from pgbook.returns import _rewards_of_episodes
+
+    _rewards_of_episodes(r_t, valid_t)
+    gamma_t = gamma ** torch.arange(len(r_t), dtype=r_t.dtype)[:, None]
+    return (gamma_t * r_t).flip(0).cumsum(0).flip(0)
+
+
+@mutant_of("returns.random_horizons")
+def may_stop_before_the_first_step(count, gamma, rng):
+    """Counts the steps that were survived: one less."""
+    uniform = 1 - torch.rand(count, generator=rng, dtype=torch.float64)
+    steps = uniform.log() / torch.tensor(gamma, dtype=torch.float64).log()
+    return steps.floor().long()
+
+
+@mutant_of("returns.random_horizons")
+def stops_with_probability_gamma(count, gamma, rng):
+    """Mixes up stopping and going on."""
+    uniform = 1 - torch.rand(count, generator=rng, dtype=torch.float64)
+    steps = uniform.log() / torch.tensor(1 - gamma, dtype=torch.float64).log()
+    return 1 + steps.floor().long()
+
+
+@mutant_of("returns.random_horizons")
+def always_the_mean_length(count, gamma, rng):
+    """A fixed length with the right mean."""
+    return torch.full((count,), round(1 / (1 - gamma)))
+
+
+@mutant_of("returns.random_horizons")
+def draws_from_the_global_generator(count, gamma, rng):
+    """Ignores the generator that it was given."""
+    uniform = 1 - torch.rand(count, dtype=torch.float64)
+    steps = uniform.log() / torch.tensor(gamma, dtype=torch.float64).log()
+    return 1 + steps.floor().long()
+
+
+@mutant_of("returns.random_horizon_weights")
+def decisions_behind_the_cut_count(r_t, length, valid_t=None):
+    """Cuts the rewards of the first decision only: later ones see to the end."""
+    from pgbook.returns import reward_to_go_weights
+
+    weight_t = reward_to_go_weights(r_t, valid_t)
+    played = torch.arange(len(r_t))[:, None] < length
+    return weight_t.where(played, 0)
+
+
+@mutant_of("returns.random_horizon_weights")
+def one_step_more(r_t, length, valid_t=None):
+    """Plays on for one step after the stop."""
+    from pgbook.returns import reward_to_go_weights
+
+    played = torch.arange(len(r_t))[:, None] <= length
+    return reward_to_go_weights(r_t.where(played, 0), valid_t)
+
+
+@mutant_of("returns.random_horizon_weights")
+def whole_return_of_the_cut_episode(r_t, length, valid_t=None):
+    """Credits each decision before the cut with all rewards before the cut."""
+    from pgbook.reinforce import total_return_weights
+
+    played = torch.arange(len(r_t))[:, None] < length
+    weight_t = total_return_weights(r_t.where(played, 0), valid_t)
+    return weight_t.where(played, 0)
+
+
+@mutant_of("advantages.td_errors")
+def td_error_with_the_wrong_sign(r_t, discount_t, v_t, v_tp1):
+    """Value minus target."""
+    from pgbook.advantages import _require_transitions
+
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_t=v_t, v_tp1=v_tp1)
+    return v_t - r_t - discount_t * v_tp1
+
+
+@mutant_of("advantages.td_errors")
+def td_error_bootstraps_through_termination(r_t, discount_t, v_t, v_tp1):
+    """Takes one discount for all steps."""
+    from pgbook.advantages import _require_transitions
+
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_t=v_t, v_tp1=v_tp1)
+    return r_t + discount_t.max() * v_tp1 - v_t
+
+
+@mutant_of("advantages.td_errors")
+def td_error_with_the_end_of_the_next_step(r_t, discount_t, v_t, v_tp1):
+    """Reads the end at t + 1."""
+    from pgbook.advantages import _require_transitions
+
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_t=v_t, v_tp1=v_tp1)
+    shifted = torch.cat([discount_t[1:], discount_t[-1:]])
+    return r_t + shifted * v_tp1 - v_t
+
+
+@mutant_of("advantages.td_errors")
+def td_error_from_the_row_below(r_t, discount_t, v_t, v_tp1):
+    """Values what the next row starts from, behind an end the start of an episode."""
+    from pgbook.advantages import _require_transitions
+
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_t=v_t, v_tp1=v_tp1)
+    return r_t + discount_t * torch.cat([v_t[1:], v_tp1[-1:]]) - v_t
+
+
+@mutant_of("advantages.n_step_returns")
+def one_reward_too_many(r_t, discount_t, v_tp1, n, trace_t=None):
+    """Sums n + 1 rewards."""
+    from pgbook._checks import require_count
+    from pgbook.advantages import _require_transitions
+
+    require_count(n=n)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_tp1=v_tp1, trace_t=trace_t)
+    return_t = r_t + discount_t * v_tp1
+    for _ in range(n):
+        later_t = torch.cat([return_t[1:], v_tp1[-1:]])
+        return_t = r_t + discount_t * ((1 - trace_t) * v_tp1 + trace_t * later_t)
+    return return_t
+
+
+@mutant_of("advantages.n_step_returns")
+def n_steps_across_a_truncation(r_t, discount_t, v_tp1, n, trace_t=None):
+    """Adds rewards of the next episode."""
+    from pgbook._checks import require_count
+    from pgbook.advantages import _require_transitions
+
+    require_count(n=n)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_tp1=v_tp1, trace_t=trace_t)
+    return_t = r_t + discount_t * v_tp1
+    for _ in range(n - 1):
+        return_t = r_t + discount_t * torch.cat([return_t[1:], v_tp1[-1:]])
+    return return_t
+
+
+@mutant_of("advantages.n_step_returns")
+def n_steps_with_nothing_behind_the_record(r_t, discount_t, v_tp1, n, trace_t=None):
+    """Takes the end of the recording for a termination."""
+    from pgbook._checks import require_count
+    from pgbook.advantages import _require_transitions
+
+    require_count(n=n)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_tp1=v_tp1, trace_t=trace_t)
+    return_t = r_t + discount_t * v_tp1
+    for _ in range(n - 1):
+        later_t = torch.cat([return_t[1:], torch.zeros_like(v_tp1[-1:])])
+        return_t = r_t + discount_t * ((1 - trace_t) * v_tp1 + trace_t * later_t)
+    return return_t
+
+
+@mutant_of("advantages.lambda_returns")
+def lambda_and_its_rest_swapped(r_t, discount_t, v_tp1, lambda_, trace_t=None):
+    """Gives the critic the weight lambda."""
+    from pgbook._checks import require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_tp1=v_tp1, trace_t=trace_t)
+    keep_t, return_t = (1 - lambda_) * trace_t, [v_tp1[-1]]
+    for t in reversed(range(len(r_t))):
+        mixed = (1 - keep_t[t]) * v_tp1[t] + keep_t[t] * return_t[-1]
+        return_t.append(r_t[t] + discount_t[t] * mixed)
+    return torch.stack(return_t[:0:-1])
+
+
+@mutant_of("advantages.lambda_returns")
+def lambda_return_of_the_next_episode(r_t, discount_t, v_tp1, lambda_, trace_t=None):
+    """Does not cut the trace."""
+    from pgbook._checks import require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_tp1=v_tp1, trace_t=trace_t)
+    return_t = [v_tp1[-1]]
+    for t in reversed(range(len(r_t))):
+        mixed = (1 - lambda_) * v_tp1[t] + lambda_ * return_t[-1]
+        return_t.append(r_t[t] + discount_t[t] * mixed)
+    return torch.stack(return_t[:0:-1])
+
+
+@mutant_of("advantages.lambda_returns")
+def lambda_return_that_drops_the_last_weight(
+    r_t, discount_t, v_tp1, lambda_, trace_t=None
+):
+    """Forgets at an end the weights of the longer returns."""
+    from pgbook._checks import require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(r_t=r_t, discount_t=discount_t, v_tp1=v_tp1, trace_t=trace_t)
+    return_t = [torch.zeros_like(v_tp1[-1])]
+    for t in reversed(range(len(r_t))):
+        mixed = (1 - lambda_) * v_tp1[t] + lambda_ * trace_t[t] * return_t[-1]
+        return_t.append(r_t[t] + discount_t[t] * mixed)
+    return torch.stack(return_t[:0:-1])
+
+
+@mutant_of("advantages.gae")
+def gae_with_the_end_of_the_next_step(
+    r_t, discount_t, v_t, v_tp1, lambda_, trace_t=None
+):
+    """Done at t + 1 instead of t."""
+    from pgbook._checks import require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(
+        r_t=r_t, discount_t=discount_t, v_t=v_t, v_tp1=v_tp1, trace_t=trace_t
+    )
+    later = [torch.cat([x[1:], x[-1:]]) for x in (discount_t, trace_t)]
+    adv_t, keep_t = r_t + later[0] * v_tp1 - v_t, later[0] * later[1] * lambda_
+    for t in reversed(range(len(r_t) - 1)):
+        adv_t[t] += keep_t[t] * adv_t[t + 1]
+    return adv_t
+
+
+@mutant_of("advantages.gae")
+def gae_across_a_truncation(r_t, discount_t, v_t, v_tp1, lambda_, trace_t=None):
+    """Does not cut the trace."""
+    from pgbook._checks import require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(
+        r_t=r_t, discount_t=discount_t, v_t=v_t, v_tp1=v_tp1, trace_t=trace_t
+    )
+    adv_t = r_t + discount_t * v_tp1 - v_t
+    for t in reversed(range(len(r_t) - 1)):
+        adv_t[t] += discount_t[t] * lambda_ * adv_t[t + 1]
+    return adv_t
+
+
+@mutant_of("advantages.gae")
+def gae_that_takes_a_truncation_for_the_end(
+    r_t, discount_t, v_t, v_tp1, lambda_, trace_t=None
+):
+    """Bootstraps nothing at a truncation."""
+    from pgbook._checks import require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(
+        r_t=r_t, discount_t=discount_t, v_t=v_t, v_tp1=v_tp1, trace_t=trace_t
+    )
+    adv_t = r_t + discount_t * trace_t * v_tp1 - v_t
+    for t in reversed(range(len(r_t) - 1)):
+        adv_t[t] += discount_t[t] * trace_t[t] * lambda_ * adv_t[t + 1]
+    return adv_t
+
+
+@mutant_of("advantages.gae")
+def gae_without_discount_in_the_trace(
+    r_t, discount_t, v_t, v_tp1, lambda_, trace_t=None
+):
+    """Sums lambda^l delta instead of (gamma lambda)^l delta."""
+    from pgbook._checks import require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(
+        r_t=r_t, discount_t=discount_t, v_t=v_t, v_tp1=v_tp1, trace_t=trace_t
+    )
+    adv_t, goes_on = r_t + discount_t * v_tp1 - v_t, (discount_t > 0) * trace_t
+    for t in reversed(range(len(r_t) - 1)):
+        adv_t[t] += goes_on[t] * lambda_ * adv_t[t + 1]
+    return adv_t
+
+
+@mutant_of("advantages.gae")
+def gae_after_the_reset(r_t, discount_t, v_t, v_tp1, lambda_, trace_t=None):
+    """Bootstraps from the row below: the observation after the reset."""
+    from pgbook._checks import require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    _require_transitions(
+        r_t=r_t, discount_t=discount_t, v_t=v_t, v_tp1=v_tp1, trace_t=trace_t
+    )
+    adv_t = r_t + discount_t * torch.cat([v_t[1:], v_tp1[-1:]]) - v_t
+    for t in reversed(range(len(r_t) - 1)):
+        adv_t[t] += discount_t[t] * trace_t[t] * lambda_ * adv_t[t + 1]
+    return adv_t
+
+
+@mutant_of("advantages.fast_gae")
+def fast_gae_from_the_front(r_t, discount_t, v_t, v_tp1, lambda_, trace_t=None):
+    """Runs the recursion forward in time."""
+    from pgbook._checks import require_no_gradient, require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    given = {"r_t": r_t, "discount_t": discount_t, "v_t": v_t, "v_tp1": v_tp1}
+    require_no_gradient(**given, trace_t=trace_t)
+    _require_transitions(**given, trace_t=trace_t)
+    adv_t = r_t + discount_t * v_tp1 - v_t
+    keep_t = discount_t * trace_t * lambda_
+    for t in range(len(r_t) - 1):
+        adv_t[t] += keep_t[t] * adv_t[t + 1]
+    return adv_t
+
+
+@mutant_of("advantages.fast_gae")
+def fast_gae_without_trace(r_t, discount_t, v_t, v_tp1, lambda_, trace_t=None):
+    """Does not cut the trace."""
+    from pgbook._checks import require_no_gradient, require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    given = {"r_t": r_t, "discount_t": discount_t, "v_t": v_t, "v_tp1": v_tp1}
+    require_no_gradient(**given, trace_t=trace_t)
+    _require_transitions(**given, trace_t=trace_t)
+    adv_t = r_t + discount_t * v_tp1 - v_t
+    for t in reversed(range(len(r_t) - 1)):
+        adv_t[t] += discount_t[t] * lambda_ * adv_t[t + 1]
+    return adv_t
+
+
+@mutant_of("advantages.fast_gae")
+def fast_gae_that_overwrites_its_rewards(
+    r_t, discount_t, v_t, v_tp1, lambda_, trace_t=None
+):
+    """Saves an array by writing into the argument."""
+    from pgbook._checks import require_no_gradient, require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    given = {"r_t": r_t, "discount_t": discount_t, "v_t": v_t, "v_tp1": v_tp1}
+    require_no_gradient(**given, trace_t=trace_t)
+    _require_transitions(**given, trace_t=trace_t)
+    adv_t = r_t.add_(discount_t * v_tp1 - v_t)
+    keep_t = discount_t * trace_t * lambda_
+    for t in reversed(range(len(r_t) - 1)):
+        adv_t[t] += keep_t[t] * adv_t[t + 1]
+    return adv_t
+
+
+@mutant_of("advantages.fast_gae")
+def fast_gae_in_a_copy(r_t, discount_t, v_t, v_tp1, lambda_, trace_t=None):
+    """Loses the recursion where flattening has to copy: transposed arguments."""
+    from pgbook._checks import require_no_gradient, require_unit_interval
+    from pgbook.advantages import _require_transitions
+
+    require_unit_interval(lambda_=lambda_)
+    trace_t = torch.ones_like(r_t) if trace_t is None else trace_t
+    given = {"r_t": r_t, "discount_t": discount_t, "v_t": v_t, "v_tp1": v_tp1}
+    require_no_gradient(**given, trace_t=trace_t)
+    _require_transitions(**given, trace_t=trace_t)
+    adv_t = r_t + discount_t * v_tp1 - v_t
+    rows = adv_t.view(-1) if adv_t.is_contiguous() else adv_t.reshape(-1)
+    rows = rows.view(len(r_t), -1)
+    keep_t = (discount_t * trace_t * lambda_).reshape(len(r_t), -1)
+    for t in reversed(range(len(r_t) - 1)):
+        rows[t] += keep_t[t] * rows[t + 1]
+    return adv_t
+
+
+@mutant_of("baselines.batch_mean_baseline")
+def mean_over_time(return_t):
+    """Averages each episode over its steps, not each step over the episodes."""
+    return return_t.mean(0, keepdim=True).expand_as(return_t).clone()
+
+
+@mutant_of("baselines.batch_mean_baseline")
+def mean_over_everything(return_t):
+    """One number for all steps of the batch."""
+    return return_t.mean().expand_as(return_t).clone()
+
+
+@mutant_of("baselines.batch_mean_baseline")
+def mean_without_oneself(return_t):
+    """Leaves the episode out and divides by N all the same."""
+    return (return_t.sum(1, keepdim=True) - return_t) / return_t.shape[1]
+
+
+@mutant_of("baselines.leave_one_out_baseline")
+def leave_nobody_out(return_t):
+    """The batch mean, called unbiased."""
+    return return_t.mean(1, keepdim=True).expand_as(return_t).clone()
+
+
+@mutant_of("baselines.leave_one_out_baseline")
+def leave_one_out_of_n(return_t):
+    """Divides the sum over the others by N."""
+    return (return_t.sum(1, keepdim=True) - return_t) / return_t.shape[1]
+
+
+@mutant_of("baselines.leave_one_out_baseline")
+def leave_one_step_out(return_t):
+    """Averages the other steps of the same episode."""
+    return (return_t.sum(0, keepdim=True) - return_t) / max(len(return_t) - 1, 1)
+
+
+@mutant_of("baselines.leave_one_out_baseline")
+def mean_of_the_surviving_others(return_t):
+    """Skips episodes that are over, as if a return of 0 were none."""
+    others = (return_t != 0).double().sum(1, keepdim=True) - (return_t != 0).double()
+    return (return_t.sum(1, keepdim=True) - return_t) / others.clamp(min=1)
+
+
+@mutant_of("baselines.whitened")
+def whitened_by_the_population(weight_t, valid_t):
+    """Divides by the standard deviation that divides by N."""
+    known = weight_t[valid_t]
+    scaled = (weight_t - known.mean()) / known.std(correction=0)
+    return torch.where(valid_t, scaled, 0)
+
+
+@mutant_of("baselines.whitened")
+def whitened_with_the_padding(weight_t, valid_t):
+    """Takes mean and standard deviation over the padding as well."""
+    weight_t = torch.where(valid_t, weight_t, 0)
+    scaled = (weight_t - weight_t.mean()) / weight_t.std()
+    return torch.where(valid_t, scaled, 0)
+
+
+@mutant_of("baselines.whitened")
+def scaled_and_not_centered(weight_t, valid_t):
+    """Forgets to subtract the mean."""
+    return torch.where(valid_t, weight_t / weight_t[valid_t].std(), 0)
+
+
+@mutant_of("baselines.whitened")
+def whitened_behind_the_end(weight_t, valid_t):
+    """Gives the padding a weight."""
+    known = weight_t[valid_t]
+    return (weight_t - known.mean()) / known.std()
+
+
+@mutant_of("baselines.whitened")
+def nothing_from_equal_weights(weight_t, valid_t):
+    """Returns a silent NaN, or noise, when all weights are equal."""
+    known = weight_t[valid_t]
+    return torch.where(valid_t, (weight_t - known.mean()) / known.std(), 0)
+
+
+@mutant_of("baselines.optimal_constant_baseline")
+def mean_return_called_optimal(score, returns, probability):
+    """The mean return."""
+    return probability @ returns
+
+
+@mutant_of("baselines.optimal_constant_baseline")
+def weighed_by_the_norm(score, returns, probability):
+    """Weighs by the norm of the score instead of its square."""
+    weight = probability * score.norm(dim=1)
+    return weight @ returns / weight.sum()
+
+
+@mutant_of("baselines.optimal_constant_baseline")
+def forgets_the_probability(score, returns, probability):
+    """Counts every trajectory once."""
+    weight = score.square().sum(1)
+    return weight @ returns / weight.sum()
+
+
+@mutant_of("baselines.optimal_baseline_per_parameter")
+def one_for_all_parameters(score, returns, probability):
+    """The constant baseline, repeated."""
+    weight = probability * score.square().sum(1)
+    return (weight @ returns / weight.sum()).expand(score.shape[1])
+
+
+@mutant_of("baselines.optimal_baseline_per_parameter")
+def ratio_without_squares(score, returns, probability):
+    """Weighs by absolute scores."""
+    weight = probability[:, None] * score.abs()
+    total = weight.sum(0)
+    return (returns @ weight) / total.where(total > 0, 1)
+
+
+@mutant_of("baselines.optimal_baseline_per_parameter")
+def zero_over_zero(score, returns, probability):
+    """NaN for a parameter that no trajectory uses."""
+    weight = probability[:, None] * score.square()
+    return (returns @ weight) / weight.sum(0)
+
+
+@mutant_of("baselines.optimal_state_baseline")
+def state_value_called_optimal(pi, score, q):
+    """The state value."""
+    return (pi * q).sum(1)
+
+
+@mutant_of("baselines.optimal_state_baseline")
+def weighed_without_the_policy(pi, score, q):
+    """Forgets how probable an action is."""
+    weight = score.square().sum(-1)
+    total = weight.sum(1)
+    return (weight * q).sum(1) / total.where(total > 0, 1)
+
+
+@mutant_of("baselines.optimal_state_baseline")
+def squared_sum_of_scores(pi, score, q):
+    """Squares the sum over parameters instead of summing squares."""
+    weight = pi * score.sum(-1).square()
+    total = weight.sum(1)
+    return (weight * q).sum(1) / total.where(total > 0, 1)
+
+
+@mutant_of("baselines.fitted_state_baseline")
+def fitted_to_zero_where_unvisited(baseline, s_t, return_t, valid_t, step_size):
+    """Moves states without a visit toward 0."""
+    visits, total = torch.zeros_like(baseline), torch.zeros_like(baseline)
+    visits = visits.index_add(0, s_t[valid_t], torch.ones_like(return_t[valid_t]))
+    total = total.index_add(0, s_t[valid_t], return_t[valid_t])
+    return baseline + step_size * (total / visits.clamp(min=1) - baseline)
+
+
+@mutant_of("baselines.fitted_state_baseline")
+def fitted_to_the_sum(baseline, s_t, return_t, valid_t, step_size):
+    """Moves toward the sum of the errors of all visits."""
+    errors = return_t[valid_t] - baseline[s_t[valid_t]]
+    return baseline.index_add(0, s_t[valid_t], step_size * errors)
+
+
+@mutant_of("baselines.fitted_state_baseline")
+def fitted_to_the_padding(baseline, s_t, return_t, valid_t, step_size):
+    """Counts the padding as visits that returned 0."""
+    seen = torch.where(valid_t, return_t, 0).flatten()
+    states = s_t.flatten().clamp(max=len(baseline) - 1)
+    visits = torch.zeros_like(baseline).index_add(0, states, torch.ones_like(seen))
+    total = torch.zeros_like(baseline).index_add(0, states, seen)
+    target = torch.where(visits > 0, total / visits.clamp(min=1), baseline)
+    return baseline + step_size * (target - baseline)
+
+
+@mutant_of("baselines.expected_action_baseline")
+def mean_over_actions_without_policy(pi_t, baseline_t, valid_t=None):
+    """Averages the baseline over actions as if all were equally probable."""
+    mean_t = (pi_t / pi_t.detach() * baseline_t).mean(-1)
+    return mean_t if valid_t is None else mean_t.where(valid_t, 0)
+
+
+@mutant_of("baselines.expected_action_baseline")
+def correction_cut_off(pi_t, baseline_t, valid_t=None):
+    """Has the right value and, detached, no gradient; the sum keeps the graph."""
+    mean_t = (pi_t.detach() * baseline_t).sum(-1) + pi_t.sum(-1) - pi_t.sum(-1).detach()
+    return mean_t if valid_t is None else mean_t.where(valid_t, 0)
+
+
+@mutant_of("baselines.expected_action_baseline")
+def correction_with_the_wrong_sign(pi_t, baseline_t, valid_t=None):
+    """Subtracts the correction."""
+    mean_t = -(pi_t * baseline_t).sum(-1)
+    return mean_t if valid_t is None else mean_t.where(valid_t, 0)
+
+
+@mutant_of("baselines.expected_action_baseline")
+def correction_behind_the_end(pi_t, baseline_t, valid_t=None):
+    """Corrects decisions that were never made."""
+    return (pi_t * baseline_t).sum(-1)
+
+
+def _constants(weight, q):
+    return weight.detach(), q.detach()
+
+
+@mutant_of("policy_gradient_theorem.theorem_gradient")
+def states_count_alike(pi, theta, weight, q):
+    """Forgets that states are visited unequally often."""
+    total = (q * pi).sum()
+    return torch.autograd.grad(total, theta, retain_graph=True)[0]
+
+
+@mutant_of("policy_gradient_theorem.theorem_gradient")
+def weighs_by_the_score(pi, theta, weight, q):
+    """Differentiates log pi without the factor pi."""
+    total = torch.einsum("...s,...sa,sa->...", weight, q, pi.log()).sum()
+    return torch.autograd.grad(total, theta, retain_graph=True)[0]
+
+
+@mutant_of("policy_gradient_theorem.theorem_gradient")
+def states_normalized(pi, theta, weight, q):
+    """Turns the weights of the states into a distribution."""
+    total = torch.einsum("...s,...sa,sa->...", weight / weight.sum(), q, pi).sum()
+    return torch.autograd.grad(total, theta, retain_graph=True)[0]
+
+
+@mutant_of("policy_gradient_theorem.return_gradient")
+def rewards_for_values(mdp, pi, theta):
+    """Differentiates the reward of the next step alone, as if states stayed put."""
+    d = mdp.occupancy(pi.detach())
+    total = torch.einsum("...s,sa,sa->...", d, mdp.reward, pi).sum()
+    return torch.autograd.grad(total, theta, retain_graph=True)[0]
+
+
+@mutant_of("policy_gradient_theorem.return_gradient")
+def states_without_discount(mdp, pi, theta):
+    """Drops gamma^t from the weights of the states, as the usual update does."""
+    table = pi.detach()
+    at, chain = mdp.initial, torch.einsum("sa,sau->su", table, mdp.transition)
+    visits = [at]
+    for _ in range((mdp.horizon or 300) - 1):
+        visits.append(visits[-1] @ chain)
+    d = torch.stack(visits)
+    d = d.sum(0) if mdp.horizon is None else d
+    total = torch.einsum("...s,...sa,sa->...", d, mdp.action_values(table), pi).sum()
+    return torch.autograd.grad(total, theta, retain_graph=True)[0]
+
+
+@mutant_of("policy_gradient_theorem.return_gradient")
+def values_of_the_start(mdp, pi, theta):
+    """Uses the values of time 0 at all times."""
+    table = pi.detach()
+    d, q = mdp.occupancy(table), mdp.action_values(table)
+    if mdp.horizon is not None:
+        d, q = d.sum(0), q[0]
+    total = torch.einsum("s,sa,sa->", d, q, pi)
+    return torch.autograd.grad(total, theta, retain_graph=True)[0]
+
+
+@mutant_of("policy_gradient_theorem.stationary_distribution")
+def stationary_from_the_right(mdp, pi):
+    """Solves P mu = mu instead of mu P = mu."""
+    chain = torch.einsum("sa,sau->su", pi, mdp.transition)
+    ones = torch.ones_like(chain)
+    return torch.linalg.solve(torch.eye(len(pi)) - chain + ones, ones[0])
+
+
+@mutant_of("policy_gradient_theorem.stationary_distribution")
+def stationary_is_uniform(mdp, pi):
+    """Visits all states equally often."""
+    return torch.full_like(pi[:, 0], 1 / len(pi))
+
+
+@mutant_of("policy_gradient_theorem.stationary_distribution")
+def stationary_is_discounted(mdp, pi):
+    """Takes the normalized discounted occupancy for the long run."""
+    return (1 - mdp.discount) * mdp.occupancy(pi)
+
+
+@mutant_of("policy_gradient_theorem.average_reward")
+def average_over_states(mdp, pi):
+    """Forgets how often each state is visited."""
+    return (pi * mdp.reward).sum(-1).mean()
+
+
+@mutant_of("policy_gradient_theorem.average_reward")
+def average_is_discounted(mdp, pi):
+    """Takes (1 - gamma) times the discounted return for the average."""
+    return (1 - mdp.discount) * mdp.expected_return(pi)
+
+
+@mutant_of("policy_gradient_theorem.average_reward")
+def average_without_policy(mdp, pi):
+    """Averages over actions as if they were equally likely."""
+    from pgbook.policy_gradient_theorem import stationary_distribution
+
+    return stationary_distribution(mdp, pi) @ mdp.reward.mean(-1)
+
+
+@mutant_of("policy_gradient_theorem.differential_values")
+def differential_without_average(mdp, pi):
+    """Forgets to subtract the average reward."""
+    from pgbook.policy_gradient_theorem import stationary_distribution
+
+    chain = torch.einsum("sa,sau->su", pi, mdp.transition)
+    system = torch.eye(len(pi)) - chain + stationary_distribution(mdp, pi)
+    return torch.linalg.solve(system, (pi * mdp.reward).sum(-1))
+
+
+@mutant_of("policy_gradient_theorem.differential_values")
+def differential_of_state_zero(mdp, pi):
+    """Puts the value 0 in state 0: another constant than documented."""
+    from pgbook.policy_gradient_theorem import average_reward, stationary_distribution
+
+    chain = torch.einsum("sa,sau->su", pi, mdp.transition)
+    system = torch.eye(len(pi)) - chain + stationary_distribution(mdp, pi)
+    extra = (pi * mdp.reward).sum(-1) - average_reward(mdp, pi)
+    v = torch.linalg.solve(system, extra)
+    return v - v[0]
+
+
+@mutant_of("policy_gradient_theorem.differential_values")
+def differential_by_discount(mdp, pi):
+    """Uses discounted values, which differ by more than a constant."""
+    from pgbook.policy_gradient_theorem import stationary_distribution
+
+    v = mdp.values(pi)
+    return v - stationary_distribution(mdp, pi) @ v
+
+
+@mutant_of("policy_gradient_theorem.differential_action_values")
+def action_values_without_average(mdp, pi):
+    """Forgets to subtract the average reward."""
+    from pgbook.policy_gradient_theorem import differential_values
+
+    return mdp.reward + mdp.transition @ differential_values(mdp, pi)
+
+
+@mutant_of("policy_gradient_theorem.differential_action_values")
+def action_values_discounted(mdp, pi):
+    """Discounts what follows."""
+    from pgbook.policy_gradient_theorem import average_reward, differential_values
+
+    later = mdp.transition @ differential_values(mdp, pi)
+    return mdp.reward - average_reward(mdp, pi) + mdp.discount * later
+
+
+@mutant_of("policy_gradient_theorem.differential_action_values")
+def action_values_stop(mdp, pi):
+    """Leaves out what follows."""
+    from pgbook.policy_gradient_theorem import average_reward
+
+    return mdp.reward - average_reward(mdp, pi)
+
+
+@mutant_of("policy_gradient_theorem.average_reward_gradient")
+def average_with_discounted_values(mdp, pi, theta):
+    """Mixes the stationary distribution with discounted action values."""
+    from pgbook.policy_gradient_theorem import stationary_distribution
+
+    mu, q = _constants(stationary_distribution(mdp, pi), mdp.action_values(pi))
+    return torch.autograd.grad((mu @ (q * pi)).sum(), theta, retain_graph=True)[0]
+
+
+@mutant_of("policy_gradient_theorem.average_reward_gradient")
+def average_with_discounted_states(mdp, pi, theta):
+    """Mixes the discounted occupancy with differential action values."""
+    from pgbook.policy_gradient_theorem import differential_action_values
+
+    d = (1 - mdp.discount) * mdp.occupancy(pi)
+    d, q = _constants(d, differential_action_values(mdp, pi))
+    return torch.autograd.grad((d @ (q * pi)).sum(), theta, retain_graph=True)[0]
+
+
+@mutant_of("policy_gradient_theorem.average_reward_gradient")
+def average_with_states_fixed(mdp, pi, theta):
+    """Keeps the distribution and differentiates the next reward alone."""
+    from pgbook.policy_gradient_theorem import stationary_distribution
+
+    mu = stationary_distribution(mdp, pi).detach()
+    total = (mu @ (mdp.reward * pi)).sum()
+    return torch.autograd.grad(total, theta, retain_graph=True)[0]
+
+
+def _looked_up(mdp, pi, trajectories):
+    """Values of all actions, t, and the validity, with axes in their places."""
+    q, s_t = mdp.action_values(pi.detach()), trajectories.observations[:-1]
+    q = q if mdp.horizon else q.expand(len(s_t), *q.shape)
+    t = torch.arange(len(s_t))[:, None]
+    return q, s_t, t, trajectories.valid[..., None]
+
+
+@mutant_of("policy_gradient_theorem.all_action_weights")
+def weights_of_all_without_discount(mdp, pi, trajectories):
+    """Drops gamma^t."""
+    q, s_t, t, valid = _looked_up(mdp, pi, trajectories)
+    return q[t, s_t].where(valid, 0)
+
+
+@mutant_of("policy_gradient_theorem.all_action_weights")
+def weights_of_all_at_time_zero(mdp, pi, trajectories):
+    """Uses the values of time 0 at all times."""
+    q, s_t, t, valid = _looked_up(mdp, pi, trajectories)
+    return (mdp.discount ** t.double()[..., None] * q[0][s_t]).where(valid, 0)
+
+
+@mutant_of("policy_gradient_theorem.all_action_weights")
+def weights_of_all_behind_the_end(mdp, pi, trajectories):
+    """Counts the padding."""
+    q, s_t, t, _ = _looked_up(mdp, pi, trajectories)
+    return mdp.discount ** t.double()[..., None] * q[t, s_t]
+
+
+@mutant_of("policy_gradient_theorem.all_action_weights")
+def weights_of_all_in_single_precision(mdp, pi, trajectories):
+    """Raises gamma to an integer power, which PyTorch computes in float32."""
+    q, s_t, t, valid = _looked_up(mdp, pi, trajectories)
+    return (mdp.discount ** t[..., None] * q[t, s_t]).where(valid, 0)
+
+
+@mutant_of("policy_gradient_theorem.all_action_weights")
+def weights_of_the_next_state(mdp, pi, trajectories):
+    """Looks up the state that follows."""
+    q, _, t, valid = _looked_up(mdp, pi, trajectories)
+    s_tp1 = trajectories.observations[1:]
+    return (mdp.discount ** t.double()[..., None] * q[t, s_tp1]).where(valid, 0)
+
+
+@mutant_of("policy_gradient_theorem.all_action_loss")
+def all_actions_by_their_logarithm(pi_t, weight_t, valid_t=None):
+    """Weighs by log pi, so every action counts alike."""
+    if valid_t is not None:
+        pi_t = pi_t.where(valid_t[..., None], 1)
+        weight_t = weight_t.where(valid_t[..., None], 0)
+    return -(weight_t * pi_t.log()).sum((0, 2)).mean()
+
+
+@mutant_of("policy_gradient_theorem.all_action_loss")
+def all_actions_over_steps(pi_t, weight_t, valid_t=None):
+    """Divides by the number of steps instead of episodes."""
+    if valid_t is not None:
+        pi_t = pi_t.where(valid_t[..., None], 0)
+        weight_t = weight_t.where(valid_t[..., None], 0)
+    return -(weight_t * pi_t).sum(2).mean()
+
+
+@mutant_of("policy_gradient_theorem.all_action_loss")
+def all_actions_downhill(pi_t, weight_t, valid_t=None):
+    """Forgets the minus sign."""
+    if valid_t is not None:
+        pi_t = pi_t.where(valid_t[..., None], 0)
+        weight_t = weight_t.where(valid_t[..., None], 0)
+    return (weight_t * pi_t).sum((0, 2)).mean()
+
+
+@mutant_of("policy_gradient_theorem.all_action_loss")
+def all_actions_of_the_padding(pi_t, weight_t, valid_t=None):
+    """Ignores which steps were decisions."""
+    return -(weight_t.nan_to_num(posinf=1) * pi_t.nan_to_num()).sum((0, 2)).mean()
+
+
+@mutant_of("actor_critic.critic_gradient")
+def every_state_counts_alike(mdp, pi, theta, q_hat):
+    """Weighs every state alike instead of by its visits."""
+    (gradient,) = torch.autograd.grad((pi * q_hat).sum(), theta)
+    return gradient
+
+
+@mutant_of("actor_critic.critic_gradient")
+def critic_weighs_visits_without_discount(mdp, pi, theta, q_hat):
+    """Forgets gamma^t in the occupancy."""
+    occupancy = replace(mdp, discount=0.999999).occupancy(pi.detach())
+    (gradient,) = torch.autograd.grad(((pi * q_hat).sum(-1) @ occupancy), theta)
+    return gradient
+
+
+@mutant_of("actor_critic.critic_gradient")
+def scores_instead_of_gradients(mdp, pi, theta, q_hat):
+    """Has grad log pi where grad pi belongs: every action counts alike."""
+    occupancy = mdp.occupancy(pi.detach())
+    (gradient,) = torch.autograd.grad((pi.log() * q_hat).sum(-1) @ occupancy, theta)
+    return gradient
+
+
+@mutant_of("actor_critic.one_step_action_values")
+def bootstrap_without_discount(mdp, v):
+    """Forgets gamma."""
+    return mdp.reward + mdp.transition @ v
+
+
+@mutant_of("actor_critic.one_step_action_values")
+def the_end_is_worth_as_much_as_here(mdp, v):
+    """Bootstraps through the end: the missing mass stays in its state."""
+    stay = mdp.ending * v[:, None]
+    return mdp.reward + mdp.discount * (mdp.transition @ v + stay)
+
+
+@mutant_of("actor_critic.one_step_action_values")
+def value_of_the_state_itself(mdp, v):
+    """Bootstraps from s_t instead of the state after it."""
+    return mdp.reward + mdp.discount * v[:, None]
+
+
+@mutant_of("actor_critic.td_fixed_point")
+def td_without_discount(mdp, pi, features, weight):
+    """Forgets gamma."""
+    transition_pi = torch.einsum("sa,sau->su", pi, mdp.transition)
+    weighted = features.T * weight
+    system = weighted @ (features - transition_pi @ features)
+    return torch.linalg.solve(system, weighted @ (pi * mdp.reward).sum(-1))
+
+
+@mutant_of("actor_critic.td_fixed_point")
+def residual_gradient(mdp, pi, features, weight):
+    """Differentiates the target too: minimizes the squared mean TD error."""
+    transition_pi = torch.einsum("sa,sau->su", pi, mdp.transition)
+    change = features - mdp.discount * transition_pi @ features
+    weighted = change.T * weight
+    return torch.linalg.solve(weighted @ change, weighted @ (pi * mdp.reward).sum(-1))
+
+
+@mutant_of("actor_critic.td_fixed_point")
+def td_with_equal_weights(mdp, pi, features, weight):
+    """Ignores how often each state is updated."""
+    transition_pi = torch.einsum("sa,sau->su", pi, mdp.transition)
+    system = features.T @ (features - mdp.discount * transition_pi @ features)
+    return torch.linalg.solve(system, features.T @ (pi * mdp.reward).sum(-1))
+
+
+@mutant_of("actor_critic.monte_carlo_fixed_point")
+def regression_with_equal_weights(mdp, pi, features, weight):
+    """Ignores how often each state is updated."""
+    return torch.linalg.lstsq(features, mdp.values(pi)[:, None]).solution[:, 0]
+
+
+@mutant_of("actor_critic.monte_carlo_fixed_point")
+def weights_squared(mdp, pi, features, weight):
+    """Multiplies rows by the weight instead of its root."""
+    rows = weight[:, None] * features
+    return torch.linalg.lstsq(rows, (weight * mdp.values(pi))[:, None]).solution[:, 0]
+
+
+@mutant_of("actor_critic.monte_carlo_fixed_point")
+def bootstraps_like_td(mdp, pi, features, weight):
+    """Is the fixed point of temporal-difference learning."""
+    from pgbook.actor_critic import td_fixed_point
+
+    return td_fixed_point(mdp, pi, features, weight)
+
+
+def fit_on_scores(mdp, pi, theta, chance, target):
+    """Least squares of a target on the scores."""
+    from pgbook.trajectory_probability import trajectory_score
+
+    root = chance.flatten().sqrt()[:, None]
+    score = trajectory_score(pi.log().flatten(), theta).reshape(len(root), -1)
+    fit = torch.linalg.lstsq(root * score, root * target.reshape(-1, 1), driver="gelsd")
+    return fit.solution.reshape(theta.shape)
+
+
+@mutant_of("actor_critic.compatible_weights")
+def fitted_off_policy(mdp, pi, theta):
+    """Weighs actions alike: forgets pi."""
+    table = pi.detach()
+    chance = mdp.occupancy(table)[:, None].expand_as(table)
+    return fit_on_scores(mdp, pi, theta, chance, mdp.advantages(table))
+
+
+@mutant_of("actor_critic.compatible_weights")
+def fitted_without_occupancy(mdp, pi, theta):
+    """Weighs states alike."""
+    table = pi.detach()
+    return fit_on_scores(mdp, pi, theta, table, mdp.advantages(table))
+
+
+@mutant_of("actor_critic.compatible_weights")
+def fitted_to_rewards(mdp, pi, theta):
+    """Takes the reward for the advantage."""
+    table = pi.detach()
+    chance = mdp.occupancy(table)[:, None] * table
+    return fit_on_scores(mdp, pi, theta, chance, mdp.reward)
+
+
+@mutant_of("actor_critic.critic_loss")
+def critic_runs_away(v_t, target_t, valid_t):
+    """Has the wrong sign."""
+    from pgbook.actor_critic import _decisions
+
+    v_t, target_t, steps = _decisions(valid_t, v_t=v_t, target_t=target_t)
+    return -(target_t - v_t).square().sum() / 2 / steps
+
+
+@mutant_of("actor_critic.critic_loss")
+def critic_learns_from_fillers(v_t, target_t, valid_t):
+    """Divides by all steps and takes the fillers' targets for real."""
+    from pgbook.actor_critic import _decisions
+
+    _decisions(valid_t, v_t=v_t, target_t=target_t)
+    return (target_t - v_t).square().mean() / 2
+
+
+@mutant_of("actor_critic.critic_loss")
+def critic_divides_by_all_steps(v_t, target_t, valid_t):
+    """Divides by the size of the record, fillers included."""
+    from pgbook.actor_critic import _decisions
+
+    v_t, target_t, _ = _decisions(valid_t, v_t=v_t, target_t=target_t)
+    return (target_t - v_t).square().mean() / 2
+
+
+@mutant_of("actor_critic.critic_loss")
+def target_moves_along(v_t, target_t, valid_t):
+    """Lets the gradient into the target."""
+    from pgbook.actor_critic import _decisions
+
+    v_t, target_t, steps = _decisions(valid_t, t=target_t, target_t=v_t.detach())
+    return (target_t - v_t).square().sum() / 2 / steps
+
+
+@mutant_of("actor_critic.stream_policy_gradient_loss")
+def stream_goes_downhill(log_prob_t, weight_t, valid_t):
+    """Has the wrong sign."""
+    from pgbook.actor_critic import _decisions
+
+    pair = {"log_prob_t": log_prob_t, "weight_t": weight_t}
+    log_prob_t, weight_t, steps = _decisions(valid_t, **pair)
+    return (weight_t * log_prob_t).sum() / steps
+
+
+@mutant_of("actor_critic.stream_policy_gradient_loss")
+def stream_divided_by_columns(log_prob_t, weight_t, valid_t):
+    """Divides by the number of environments: the step grows with the record."""
+    from pgbook.actor_critic import _decisions
+
+    pair = {"log_prob_t": log_prob_t, "weight_t": weight_t}
+    log_prob_t, weight_t, _ = _decisions(valid_t, **pair)
+    return -(weight_t * log_prob_t).sum() / log_prob_t.shape[1]
+
+
+@mutant_of("actor_critic.stream_policy_gradient_loss")
+def stream_divided_by_fillers_too(log_prob_t, weight_t, valid_t):
+    """Divides by all steps of the record."""
+    from pgbook.actor_critic import _decisions
+
+    pair = {"log_prob_t": log_prob_t, "weight_t": weight_t}
+    log_prob_t, weight_t, _ = _decisions(valid_t, **pair)
+    return -(weight_t * log_prob_t).mean()
+
+
+@mutant_of("actor_critic.stream_policy_gradient_loss")
+def fillers_times_zero(log_prob_t, weight_t, valid_t):
+    """Multiplies by the mask, which lets a NaN through."""
+    from pgbook.actor_critic import _decisions
+
+    pair = {"log_prob_t": log_prob_t, "weight_t": weight_t}
+    _, _, steps = _decisions(valid_t, **pair)
+    return -(weight_t * log_prob_t * valid_t).sum() / steps
+
+
 if __name__ == "__main__":
     sys.modules["mutants"] = sys.modules["__main__"]
     torch.set_num_threads(1)

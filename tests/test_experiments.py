@@ -223,10 +223,10 @@ def load_fresh(file):
     return type("Module", (), namespace | {"run": staticmethod(namespace["run"])})
 
 
-def test_code_hash_depends_on_names_and_texts_and_on_nothing_else(tmp_path):
+def test_code_hash_depends_on_names_and_code_and_on_nothing_else(tmp_path):
     files = [tmp_path / name for name in ("a.py", "b.py")]
     for file in files:
-        file.write_text(f"# {file.name}\n")
+        file.write_text(f"NAME = '{file.name}'\n")
     a, b = files
     both = code_hash(a, b)
     assert re.fullmatch("[0-9a-f]{16}", both)
@@ -234,9 +234,9 @@ def test_code_hash_depends_on_names_and_texts_and_on_nothing_else(tmp_path):
     assert len({both, code_hash(a), code_hash(b)}) == 3
     (tmp_path / "deeper").mkdir()
     copy = tmp_path / "deeper" / "a.py"
-    copy.write_bytes(b"# a.py\r\n")
+    copy.write_bytes(b'"""Words."""\r\nNAME  =  "a.py"  # more words\r\n')
     assert code_hash(copy) == code_hash(a)
-    a.write_text("# a.py \n")
+    a.write_text("NAME = 'b.py'\n")
     assert code_hash(a, b) != both
     before = code_hash(a)
     assert code_hash(a.rename(tmp_path / "c.py")) != before

@@ -2,6 +2,7 @@
 
 from math import e, exp, log, pi, sqrt
 
+import gymnasium
 import pytest
 import scipy.stats
 import torch
@@ -231,6 +232,11 @@ def test_networks_start_orthogonal_with_a_small_last_layer(kind):
         torch.testing.assert_close(gram, gain**2 * torch.eye(len(gram)))
         assert weight.dtype == torch.float32
     assert all(not policy.network[i].bias.any() for i in (0, 2, 4))
+
+
+def test_sizes_may_come_from_a_space_of_gymnasium():
+    space = gymnasium.spaces.Discrete(3)
+    assert CategoricalNetwork(4, space.n, rng=seeded()).logits(vectors(4)).shape == (3,)
 
 
 def test_value_network_is_a_tanh_network_with_one_orthogonal_output():
