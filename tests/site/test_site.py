@@ -62,3 +62,22 @@ def test_nothing_is_wider_than_the_screen(opened, page_name, width):
 )
 def test_no_accessibility_violation(opened, page_name, width, theme):
     assert violations(opened, width, theme) == []
+
+
+def test_a_slider_follows_the_keyboard(browser):
+    page = open_page(browser, HTML / "book" / "advantages.html")
+    knob, image = page.locator(".slider input"), page.locator(".slider img")
+
+    def shown():
+        said = knob.get_attribute("aria-valuetext")
+        return said, image.get_attribute("alt"), image.get_attribute("src")
+
+    knob.focus()
+    knob.press("Home")
+    first = shown()
+    knob.press("ArrowRight")
+    second = shown()
+    knob.press("ArrowLeft")
+    assert shown() == first
+    assert all(a != b for a, b in zip(first, second, strict=True))
+    page.close()
