@@ -18,11 +18,10 @@ MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
 def pages() -> list[str]:
-    """The pages of the book, relative to its folder."""
+    """The pages of the book, relative to its folder; those that are generated, last."""
     found = (str(path.relative_to(HTML)) for path in HTML.rglob("*.html"))
-    return sorted(
-        page for page in found if page != REDIRECT and not page.startswith("_static")
-    )
+    shown = (p for p in found if p != REDIRECT and not p.startswith("_static"))
+    return sorted(shown, key=lambda page: (not page.startswith("book/"), page))
 
 
 def browser_path() -> str:
@@ -43,9 +42,11 @@ def pytest_sessionstart(session):
 
 
 def pytest_generate_tests(metafunc):
-    """Every test of a page runs on every page."""
+    """Every test of a page runs on every page, in the dark on those of the book."""
     if "page_name" in metafunc.fixturenames:
-        metafunc.parametrize("page_name", pages(), scope="module")
+        dark = metafunc.function.__name__.endswith("in_the_dark")
+        names = [page for page in pages() if page.startswith("book/") or not dark]
+        metafunc.parametrize("page_name", names, scope="module")
 
 
 @pytest.fixture(scope="session")
