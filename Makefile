@@ -8,7 +8,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=120
 BUILD_BOOK := jupyter-book build . -n -W --keep-going -q >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit mutants notebooks canaries site lab serve references bench clean
+.PHONY: help book test lint unit mutants notebooks canaries site lab serve references bench cluster clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1~/p' Makefile | column -t -s '~'
@@ -59,6 +59,9 @@ serve: book  ## the built book at http://127.0.0.1:8000
 bench: .venv/peers/installed  ## the package beside its peers, in one run (some minutes)
 	@.venv/peers/bin/python benchmarks/gae.py
 	@.venv/peers/bin/python benchmarks/a2c.py
+
+cluster: .venv/peers/installed  ## the seeds of an experiment on two workers of a Dask cluster
+	@.venv/peers/bin/python -m pytest benchmarks/test_cluster.py
 
 clean:  ## remove everything that was built, and the environment
 	rm -rf _build .venv node_modules pgbook.egg-info

@@ -13,7 +13,7 @@ from pathlib import Path
 import gymnasium
 import torch
 from gymnasium.vector import VectorEnv
-from torch import Tensor, nn
+from torch import nn
 
 import pgbook.actor_critic
 import pgbook.advantages
@@ -23,7 +23,7 @@ from pgbook.actor_critic import critic_loss, stream_policy_gradient_loss
 from pgbook.advantages import fast_gae
 from pgbook.experiments import run_seeds
 from pgbook.policies import CategoricalNetwork, CategoricalPolicy, ValueNetwork
-from pgbook.trajectories import Trajectories, collect
+from pgbook.trajectories import Trajectories, collect, finished_returns
 
 RESULTS = Path(__file__).parents[1] / "book" / "data" / "actor_critic_a2c.csv"
 THRESHOLDS = {"CartPole-v1": 475, "Acrobot-v1": -100}
@@ -81,17 +81,6 @@ def recent_mean(log: list[tuple[int, float, float]]) -> float:
     """Mean return of the last 100 episodes, minus infinity before there are as many."""
     returns = [g for *_, g in log[-100:]]
     return sum(returns) / 100 if len(returns) == 100 else -float("inf")
-
-
-def finished_returns(record: Trajectories, running: Tensor) -> tuple[list, Tensor]:
-    """Returns of the episodes that ended in a record, and of those that go on."""
-    returns = []
-    ended_t = record.terminated | record.truncated
-    for r, ended in zip(record.rewards, ended_t, strict=True):
-        running = running + r
-        returns += running[ended].tolist()
-        running = running.where(~ended, 0)
-    return returns, running
 
 
 def learn(

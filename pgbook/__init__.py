@@ -24,4 +24,10 @@ One room per chapter, in the order of the book:
     policy_gradient_theorem state distributions, action values, and their gradient
     advantages              n-step and lambda-returns, generalized advantages
     actor_critic            what a critic's error does, and the loss of a stream
+    off_policy              what another policy's data are worth
+    natural_gradient        steps measured by what they do to the policy
+    gaussian_policies       continuous actions, and their limits
+    trust_region            how far a surrogate can be trusted
+    ppo                     several steps on the same data
+    entropy                 what randomness is worth
 """

@@ -4,20 +4,29 @@ A shared room. `experiments/<chapter>_<name>.py` calls `run_seeds`, which writes
 `book/data/<chapter>_<name>.csv`; the chapter reads it with `read_rows`. Every row
 says how it came about: seed, settings, results, seconds, date, versions, the command
 that makes it and a hash of the code on which it depends.
+
+Where the seeds run is for joblib to say, around the call and unknown to it:
+
+    with joblib.parallel_config(n_jobs=4):        # on four cores of this machine
+    with joblib.parallel_config(backend="dask"):  # on the cluster of a Dask client
 """
 
 import ast
 import csv
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from numbers import Integral, Real
 from pathlib import Path
 from platform import python_version
 from types import ModuleType
 
+import torch
+from joblib import Parallel, delayed, effective_n_jobs
 from tqdm import tqdm
 
 from pgbook._checks import require, require_count, require_not_empty
@@ -39,8 +48,10 @@ def run_seeds(
     """Call ``run(seed, **settings)`` for each seed; keep each result as a row at once.
 
     A seed is skipped when the file has its row, with these settings and this code.
-    Rows of other code are dropped first, so that no file mixes versions. When a run
-    fails, the rows before it stay, and the next call goes on from there.
+    Rows of other code are dropped first, so that no file mixes versions. When a seed
+    fails, the others still run; the next call goes on with what is missing. Seeds run
+    one after the other, with one PyTorch thread, unless `joblib.parallel_config` says
+    where else; the rows are the same, and in the same order.
 
     Args:
         run: from a seed and settings to numbers by name; defined in a file.
@@ -56,22 +67,33 @@ def run_seeds(
     Raises:
         ValueError: if a seed or a name occurs twice, a result is no number, or the
             file has other columns.
+        ExceptionGroup: if runs raised, when all others are through: a RuntimeError for
+            each, with its seed and its traceback.
     """
     _require_seeds(seeds)
     taken = {"seed", "seconds", *TEXTS} & set(settings)
     require(not taken, "settings", taken, "names that the row does not use itself")
     file = _source_file(run)
-    code = code_hash(file, *modules)
-    done = _keep_rows(Path(path), code)
-    for seed in tqdm(seeds, desc=Path(path).stem, disable=None):
-        key = {"seed": seed, **settings}
-        if any(all(row.get(k) == str(v) for k, v in key.items()) for row in done):
+    made_by = {"command": _command(file), "code": code_hash(file, *modules)}
+    path, failed, wrong = Path(path), [], []
+    done = _keep_rows(path, made_by["code"])
+    missing = _missing(seeds, settings, done)
+    calls = (delayed(_attempt)(run, s, settings) for s in missing if not wrong)
+    bar = tqdm(_as_they_end(calls), path.stem, len(missing), disable=None)
+    for seed, results, origin in bar:
+        if isinstance(results, RuntimeError):
+            failed.append(results)
             continue
-        start = time.perf_counter()
-        results = _numbers(run(seed, **settings))
-        seconds = round(time.perf_counter() - start, 3)
-        origin = {"seconds": seconds, **_origin(file), "code": code}
-        _append(Path(path), [*key.items(), *results.items(), *origin.items()])
+        try:
+            parts = {"seed": seed, **settings}, _numbers(results), origin, made_by
+            _append(path, [cell for part in parts for cell in part.items()])
+        except ValueError as error:  # of every seed, most likely: start no other one
+            wrong.append(error)
+    _sort_rows(path, first=len(done))
+    if wrong:
+        raise wrong[0]
+    if failed:
+        raise ExceptionGroup(f"run: failed at {len(failed)} of the seeds", failed)
     return read_rows(path)
 
 
@@ -137,6 +159,15 @@ def _require_seeds(seeds: Sequence[int]) -> None:
     require(len(set(seeds)) == len(seeds), "seeds", seeds, "different integers")
 
 
+def _missing(
+    seeds: Sequence[int], settings: Mapping[str, object], rows: list[dict[str, str]]
+) -> list[int]:
+    """Seeds without a row that has these settings."""
+    wanted = {name: str(value) for name, value in settings.items()}
+    done = {row["seed"] for row in rows if wanted.items() <= row.items()}
+    return [seed for seed in seeds if str(seed) not in done]
+
+
 def _source_file(run: Callable) -> Path:
     code = getattr(run, "__code__", None)
     known = code is not None and Path(code.co_filename).is_file()
@@ -144,20 +175,49 @@ def _source_file(run: Callable) -> Path:
     return Path(code.co_filename)
 
 
-def _origin(file: Path) -> dict[str, str]:
-    """Date, versions, and the command that makes the row."""
+def _command(file: Path) -> str:
+    """What makes the row, from the root of the book."""
     file, root = file.resolve(), Path(__file__).resolve().parents[1]
     script = file.relative_to(root) if file.is_relative_to(root) else file.name
-    return {
+    return f"python {script}"
+
+
+def _as_they_end(calls: Iterator[tuple]) -> Iterator[tuple]:
+    """What the calls return; in rounds, where the backend returns lists, as Ray's."""
+    try:
+        parallel = Parallel(return_as="generator_unordered", batch_size=1)
+    except ValueError:
+        with Parallel() as parallel:
+            while some := list(islice(calls, effective_n_jobs(None))):
+                yield from parallel(some)
+    else:
+        yield from parallel(calls)
+
+
+def _attempt(run: Callable, seed: int, settings: Mapping[str, object]) -> tuple:
+    """Seed, results and origin of a run, in the process that was chosen for it.
+
+    Instead of the results of a run that failed there is a RuntimeError with its
+    traceback as text: not every exception survives the way from another process.
+    """
+    torch.set_num_threads(1)
+    start = time.perf_counter()
+    try:
+        results = run(seed, **settings)
+    except Exception:
+        results = RuntimeError(f"run: seed {seed}: {traceback.format_exc()}")
+    origin = {
+        "seconds": round(time.perf_counter() - start, 3),
         "date": datetime.now(UTC).date().isoformat(),
         "python": python_version(),
         **{package: version(package) for package in PACKAGES},
-        "command": f"python {script}",
     }
+    return seed, results, origin
 
 
 def _numbers(results: Mapping[str, object]) -> dict[str, int | float]:
     """Results as Python numbers; NaN and infinities are results too."""
+    require(isinstance(results, Mapping), "run", repr(results), "numbers by name")
     numbers = {}
     for name, value in results.items():
         value = value.item() if getattr(value, "ndim", None) == 0 else value
@@ -187,13 +247,26 @@ def _keep_rows(path: Path, code: str) -> list[dict[str, str]]:
     if not rows:
         path.unlink()
         return []
+    _write(path, names, rows)
+    return rows
+
+
+def _sort_rows(path: Path, first: int) -> None:
+    """Order the rows from the first new one on by their seeds, not by their ends."""
+    if path.exists():
+        names, rows = _texts(path)
+        rows[first:] = sorted(rows[first:], key=lambda row: int(row["seed"]))
+        _write(path, names, rows)
+
+
+def _write(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
+    """Replace the file as a whole."""
     fresh = path.with_suffix(".tmp")
     with fresh.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     fresh.replace(path)
-    return rows
 
 
 def _append(path: Path, row: list[tuple[str, object]]) -> None:

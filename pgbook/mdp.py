@@ -288,3 +288,36 @@ class TabularMDP:
             need = "one that ends, or a discount below 1, or a horizon"
             require(not stuck, "pi", got, need)
         return transition_pi, (pi * self.reward).sum(-1)
+
+
+def random_mdp(
+    states: int, actions: int, discount: float, rng: torch.Generator
+) -> TabularMDP:
+    """Draw a Markov decision process that never ends, to try a theorem on.
+
+    Each row of `transition`, and `initial`, is uniform among all distributions; the
+    rewards are standard normal.
+
+    Args:
+        states: number S of states.
+        actions: number A of actions.
+        discount: gamma, in [0, 1).
+        rng: draws the tables.
+
+    Returns:
+        tables of S states and A actions, without a horizon.
+
+    Raises:
+        ValueError: if a number is not a positive integer, or the discount not in
+            [0, 1).
+    """
+    require_count(states=states, actions=actions)
+    require(0 <= discount < 1, "discount", discount, "a number in [0, 1)")
+
+    def rows(*shape: int) -> Tensor:
+        weight = torch.empty(shape, dtype=torch.float64).exponential_(generator=rng)
+        return weight / weight.sum(-1, keepdim=True)
+
+    reward = torch.randn(states, actions, generator=rng, dtype=torch.float64)
+    transition = rows(states, actions, states)
+    return TabularMDP(transition, reward, rows(states), discount)

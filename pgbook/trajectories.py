@@ -150,8 +150,13 @@ def collect(
         require(shape == list(envs.observation_space.shape), "after", shape, need)
         observation = after.observations[-1]
         ended = after.terminated[-1] | after.truncated[-1]
-    stream = _stream(envs, policy, rng, observation, ended)
-    return _record(observation, list(islice(stream, steps)))
+    stream = islice(_stream(envs, policy, rng, observation, ended), steps)
+    for t, step in enumerate(stream):
+        if t == 0:
+            fields = [value.new_empty(steps, *value.shape) for value in step]
+        for field, value in zip(fields, step, strict=True):
+            field[t] = value
+    return _record(observation, *fields)
 
 
 def collect_episodes(
@@ -184,6 +189,32 @@ def collect_episodes(
     return Trajectories(*(pad_sequence(field) for field in zip(*columns, strict=True)))
 
 
+def finished_returns(
+    record: Trajectories, running: Tensor
+) -> tuple[list[float], Tensor]:
+    """Undiscounted returns of the episodes that end in a record of a stream.
+
+    Args:
+        record: the stream, [T, N].
+        running: what each environment's episode had earned before the record, [N].
+
+    Returns:
+        The returns in the order of their ends, and what the episodes that go on have
+        earned so far, [N].
+
+    Raises:
+        ValueError: if running has another shape.
+    """
+    require_shape((record.rewards.shape[1],), running=running)
+    returns = []
+    ended_t = record.terminated | record.truncated
+    for r, ended in zip(record.rewards, ended_t, strict=True):
+        running = running + r
+        returns += running[ended].tolist()
+        running = running.where(~ended, 0)
+    return returns, running
+
+
 def _require_next_step_autoreset(envs: VectorEnv) -> None:
     mode = envs.metadata.get("autoreset_mode")
     need = "AutoresetMode.NEXT_STEP of a vector environment"
@@ -206,7 +237,10 @@ def _stream(
     observation: Tensor,
     ended: Tensor,
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Play on: (s_{t+1}, a_t, r_t, terminated_t, truncated_t, valid_t) of each step."""
+    """Play on: (s_{t+1}, a_t, r_t, terminated_t, truncated_t, valid_t) of each step.
+
+    The environment may write into these arrays again: who keeps them copies them.
+    """
     space = envs.action_space
     while True:
         with torch.inference_mode():
@@ -217,16 +251,21 @@ def _stream(
             got, need = f"{move.dtype} {move.shape}", f"{space.dtype} {space.shape}"
             raise ValueError(f"policy: got actions {got}, need {need}")
         move = move.astype(space.dtype, copy=False)
-        # torch.tensor copies: an environment may write into its arrays again.
-        observation, reward, *flags = map(torch.tensor, envs.step(move)[:4])
+        observation, reward, *flags = map(torch.from_numpy, envs.step(move)[:4])
         yield observation, action, reward, *flags, ~ended
         ended = flags[0] | flags[1]
 
 
-def _record(first: Tensor, steps: list[tuple[Tensor, ...]]) -> Trajectories:
-    """Stack what `_stream` yielded behind the observation from which it started."""
-    fields = [torch.stack(field) for field in zip(*steps, strict=True)]
-    successors, actions, rewards, terminated, truncated, valid = fields
+def _record(
+    first: Tensor,
+    successors: Tensor,
+    actions: Tensor,
+    rewards: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    valid: Tensor,
+) -> Trajectories:
+    """What `_stream` yielded, [T, N, ...], behind the observation of its start."""
     observations = torch.cat([first[None], successors])
     rewards = rewards.to(first.dtype if first.is_floating_point() else torch.float64)
     rewards = rewards.masked_fill(~valid, 0)
@@ -242,12 +281,12 @@ def _first_episodes(
     playing = torch.ones(recorded, dtype=torch.bool)
     steps = []
     for step in _stream(envs, policy, rng, first, torch.zeros(envs.num_envs).bool()):
-        steps.append(step)
+        steps.append([value.clone() for value in step])
         lengths += playing
         playing &= ~(step[3] | step[4])[:recorded]
         if not playing.any():
             break
-    whole = _record(first, steps)
+    whole = _record(first, *map(torch.stack, zip(*steps, strict=True)))
     fields = (whole.actions, whole.rewards, whole.terminated, whole.truncated)
     return [
         (

@@ -2013,6 +2013,1438 @@ def fillers_times_zero(log_prob_t, weight_t, valid_t):
     return -(weight_t * log_prob_t * valid_t).sum() / steps
 
 
+def given_right(name):
+    """A mutant of `off_policy` that is handed the right version first."""
+
+    def decorate(change):
+        from pgbook import off_policy
+
+        right = getattr(off_policy, name)
+
+        @wraps(change)
+        def wrong(*arguments, **named):
+            return change(right, *arguments, **named)
+
+        return wrong
+
+    return decorate
+
+
+@mutant_of("off_policy.importance_ratios")
+def ratio_upside_down(log_prob_t, behavior_log_prob_t, valid_t=None):
+    """Divides the behavior's probability by the target's."""
+    valid_t = torch.ones_like(log_prob_t).bool() if valid_t is None else valid_t
+    return (behavior_log_prob_t - log_prob_t).where(valid_t, 0).exp()
+
+
+@mutant_of("off_policy.importance_ratios")
+def log_ratio_for_ratio(log_prob_t, behavior_log_prob_t, valid_t=None):
+    """Forgets the exponential."""
+    valid_t = torch.ones_like(log_prob_t).bool() if valid_t is None else valid_t
+    return (log_prob_t - behavior_log_prob_t).where(valid_t, 0)
+
+
+@mutant_of("off_policy.importance_ratios")
+def ratio_of_padding_is_zero(log_prob_t, behavior_log_prob_t, valid_t=None):
+    """Puts 0 where nothing was decided, so that every product vanishes."""
+    valid_t = torch.ones_like(log_prob_t).bool() if valid_t is None else valid_t
+    return (log_prob_t - behavior_log_prob_t).exp().where(valid_t, 0)
+
+
+@mutant_of("off_policy.importance_ratios")
+def detached_ratio(log_prob_t, behavior_log_prob_t, valid_t=None):
+    """Cuts the gradient, of which clipped surrogates live."""
+    valid_t = torch.ones_like(log_prob_t).bool() if valid_t is None else valid_t
+    return (log_prob_t - behavior_log_prob_t).where(valid_t, 0).exp().detach()
+
+
+@mutant_of("off_policy.importance_weights")
+def own_ratio_only(r_t, ratio_t, valid_t=None, gamma=1.0):
+    """Weighs each decision by its own ratio instead of the product of all."""
+    from pgbook.off_policy import _masked_ratios, reward_to_go_weights
+
+    ratio_t = _masked_ratios(r_t, ratio_t, valid_t)
+    return ratio_t * reward_to_go_weights(r_t, valid_t, gamma)
+
+
+@mutant_of("off_policy.importance_weights")
+def ratios_behind_the_end_count(r_t, ratio_t, valid_t=None, gamma=1.0):
+    """Multiplies by what stands at steps that are not valid."""
+    from pgbook.off_policy import _masked_ratios, reward_to_go_weights
+
+    _masked_ratios(r_t, ratio_t, valid_t)
+    return ratio_t.prod(0) * reward_to_go_weights(r_t, valid_t, gamma)
+
+
+@mutant_of("off_policy.importance_weights")
+def ratios_up_to_the_decision(r_t, ratio_t, valid_t=None, gamma=1.0):
+    """Stops the product at the decision, although later actions were drawn too."""
+    from pgbook.off_policy import _masked_ratios, reward_to_go_weights
+
+    product_t = _masked_ratios(r_t, ratio_t, valid_t).cumprod(0)
+    return product_t * reward_to_go_weights(r_t, valid_t, gamma)
+
+
+@mutant_of("off_policy.per_decision_weights")
+def ratios_before_the_reward(r_t, ratio_t, valid_t=None, gamma=1.0):
+    """Leaves out the ratio of the action that earned the reward."""
+    from pgbook.off_policy import _masked_ratios, reward_to_go_weights
+
+    ratio_t = _masked_ratios(r_t, ratio_t, valid_t)
+    product_t = torch.cat([torch.ones_like(ratio_t[:1]), ratio_t.cumprod(0)[:-1]])
+    return reward_to_go_weights(product_t * r_t, valid_t, gamma)
+
+
+@mutant_of("off_policy.per_decision_weights")
+def ratios_from_the_decision_on(r_t, ratio_t, valid_t=None, gamma=1.0):
+    """Forgets how the decision was reached: products start at its own time."""
+    from pgbook.off_policy import _masked_ratios, reward_to_go_weights
+
+    ratio_t = _masked_ratios(r_t, ratio_t, valid_t)
+    rows = []
+    for t in range(len(r_t)):
+        product_t = torch.cat([torch.ones_like(ratio_t[:t]), ratio_t[t:].cumprod(0)])
+        rows.append(reward_to_go_weights(product_t * r_t, valid_t, gamma)[t])
+    return torch.stack(rows)
+
+
+@mutant_of("off_policy.per_decision_weights")
+def own_ratio_of_the_reward(r_t, ratio_t, valid_t=None, gamma=1.0):
+    """One ratio instead of the product."""
+    from pgbook.off_policy import _masked_ratios, reward_to_go_weights
+
+    ratio_t = _masked_ratios(r_t, ratio_t, valid_t)
+    return reward_to_go_weights(ratio_t * r_t, valid_t, gamma)
+
+
+@mutant_of("off_policy.effective_sample_size")
+def size_of_squares(weight):
+    """Upside down."""
+    return weight.square().sum() / weight.sum() ** 2
+
+
+@mutant_of("off_policy.effective_sample_size")
+def size_without_scaling(weight):
+    """Squares overflow."""
+    from pgbook.off_policy import _require_not_negative, require, require_shape
+
+    require_shape((None,), weight=weight)
+    require(weight.numel() > 0 and bool((weight != 0).any()), "weight", "", "")
+    _require_not_negative(weight=weight)
+    return weight.sum() ** 2 / weight.square().sum()
+
+
+@mutant_of("off_policy.effective_sample_size")
+def size_of_unit_mean_weights(weight):
+    """Takes the weights' mean to be 1, as it is in expectation only."""
+    from pgbook.off_policy import _require_not_negative, require, require_shape
+
+    require_shape((None,), weight=weight)
+    require(weight.numel() > 0 and bool((weight != 0).any()), "weight", "", "")
+    _require_not_negative(weight=weight)
+    return len(weight) / weight.square().mean()
+
+
+@mutant_of("off_policy.off_policy_semi_gradient")
+def states_of_the_target(mdp, pi, theta, behavior):
+    """The on-policy gradient: the states of the target."""
+    from pgbook.off_policy import _require_policies, theorem_gradient
+
+    _require_policies(mdp, pi=pi.detach(), behavior=behavior)
+    table = pi.detach()
+    return theorem_gradient(pi, theta, mdp.occupancy(table), mdp.action_values(table))
+
+
+@mutant_of("off_policy.off_policy_semi_gradient")
+def values_of_the_behavior(mdp, pi, theta, behavior):
+    """Action values of the policy that acts."""
+    from pgbook.off_policy import _require_policies, theorem_gradient
+
+    _require_policies(mdp, pi=pi.detach(), behavior=behavior)
+    d_b, q_b = mdp.occupancy(behavior), mdp.action_values(behavior)
+    return theorem_gradient(pi, theta, d_b, q_b)
+
+
+@mutant_of("off_policy.off_policy_semi_gradient")
+def full_gradient_from_the_behaviors_states(mdp, pi, theta, behavior):
+    """Differentiates the values too."""
+    from pgbook.off_policy import _require_policies
+
+    _require_policies(mdp, pi=pi.detach(), behavior=behavior)
+    J = mdp.occupancy(behavior) @ mdp.values(pi)
+    return torch.autograd.grad(J, theta)[0]
+
+
+@mutant_of("off_policy.implied_policy")
+def truncated_but_not_normalized(pi, behavior, ratio_bar):
+    """Forgets to divide by the sum."""
+    from pgbook.off_policy import _truncated, require_shape
+
+    require_shape((None, None), pi=pi)
+    return behavior * _truncated(pi, behavior, "ratio_bar", ratio_bar)
+
+
+@mutant_of("off_policy.implied_policy")
+def bar_on_the_target(pi, behavior, ratio_bar):
+    """Multiplies the wrong policy by the bar."""
+    from pgbook.off_policy import _truncated, require_shape
+
+    require_shape((None, None), pi=pi)
+    _truncated(pi, behavior, "ratio_bar", ratio_bar)
+    mass = torch.minimum(behavior, ratio_bar * pi)
+    return mass / mass.sum(-1, keepdim=True)
+
+
+@mutant_of("off_policy.implied_policy")
+def mixture_for_minimum(pi, behavior, ratio_bar):
+    """A mixture of the two policies."""
+    from pgbook.off_policy import _truncated, require_shape
+
+    require_shape((None, None), pi=pi)
+    _truncated(pi, behavior, "ratio_bar", ratio_bar)
+    share = ratio_bar / (1 + ratio_bar) if ratio_bar < float("inf") else 1.0
+    return share * pi + (1 - share) * behavior
+
+
+@mutant_of("off_policy.vtrace_operator")
+@given_right("vtrace_operator")
+def operator_with_one_bar(right, mdp, pi, behavior, v, ratio_bar, trace_bar):
+    """Truncates traces where it truncates errors."""
+    return right(mdp, pi, behavior, v, ratio_bar, ratio_bar)
+
+
+@mutant_of("off_policy.vtrace_operator")
+@given_right("vtrace_operator")
+def operator_with_bars_swapped(right, mdp, pi, behavior, v, ratio_bar, trace_bar):
+    """Swaps the two bars."""
+    return right(mdp, pi, behavior, v, trace_bar, ratio_bar)
+
+
+@mutant_of("off_policy.vtrace_operator")
+@given_right("vtrace_operator")
+def operator_of_one_step(right, mdp, pi, behavior, v, ratio_bar, trace_bar):
+    """Cuts all traces."""
+    return right(mdp, pi, behavior, v, ratio_bar, 1e-300)
+
+
+@mutant_of("off_policy.vtrace_targets")
+@given_right("vtrace_targets")
+def ratio_on_the_reward_alone(
+    right, r_t, discount_t, v_t, v_tp1, ratio_bar_t, trace_bar_t
+):
+    """Does not weigh the values in the error."""
+    right(r_t, discount_t, v_t, v_tp1, ratio_bar_t, trace_bar_t)
+    one_t = torch.ones_like(r_t)
+    return right(ratio_bar_t * r_t, discount_t, v_t, v_tp1, one_t, trace_bar_t)
+
+
+@mutant_of("off_policy.vtrace_targets")
+@given_right("vtrace_targets")
+def trace_of_the_next_step(
+    right, r_t, discount_t, v_t, v_tp1, ratio_bar_t, trace_bar_t
+):
+    """Takes the trace one step too late."""
+    right(r_t, discount_t, v_t, v_tp1, ratio_bar_t, trace_bar_t)
+    shifted_t = torch.cat([trace_bar_t[1:], trace_bar_t[-1:]])
+    return right(r_t, discount_t, v_t, v_tp1, ratio_bar_t, shifted_t)
+
+
+@mutant_of("off_policy.vtrace_targets")
+@given_right("vtrace_targets")
+def correction_without_the_value(
+    right, r_t, discount_t, v_t, v_tp1, ratio_bar_t, trace_bar_t
+):
+    """Returns what is added to the value, not the target."""
+    return right(r_t, discount_t, v_t, v_tp1, ratio_bar_t, trace_bar_t) - v_t
+
+
+@mutant_of("off_policy.vtrace_targets")
+@given_right("vtrace_targets")
+def later_errors_not_traced(
+    right, r_t, discount_t, v_t, v_tp1, ratio_bar_t, trace_bar_t
+):
+    """Cuts traces at ends only: the ratios of the way are forgotten."""
+    right(r_t, discount_t, v_t, v_tp1, ratio_bar_t, trace_bar_t)
+    ends_t = (trace_bar_t > 0).to(r_t.dtype)
+    return right(r_t, discount_t, v_t, v_tp1, ratio_bar_t, ends_t)
+
+
+@mutant_of("off_policy.vtrace_advantages")
+@given_right("vtrace_advantages")
+def target_of_the_same_state(right, r_t, discount_t, v_t, v_tp1, target_t, trace_t):
+    """Compares the target of s_t with its value: the trace counts twice."""
+    right(r_t, discount_t, v_t, v_tp1, target_t, trace_t)
+    return target_t - v_t
+
+
+@mutant_of("off_policy.vtrace_advantages")
+@given_right("vtrace_advantages")
+def advantage_of_one_step(right, r_t, discount_t, v_t, v_tp1, target_t, trace_t):
+    """Bootstraps from the critic instead of the target."""
+    right(r_t, discount_t, v_t, v_tp1, target_t, trace_t)
+    return r_t + discount_t * v_tp1 - v_t
+
+
+@mutant_of("off_policy.vtrace_advantages")
+@given_right("vtrace_advantages")
+def advantage_across_ends(right, r_t, discount_t, v_t, v_tp1, target_t, trace_t):
+    """Takes the target of the next episode where one ends."""
+    right(r_t, discount_t, v_t, v_tp1, target_t, trace_t)
+    ones_t = torch.ones_like(trace_t)
+    return right(r_t, discount_t, v_t, v_tp1, target_t, ones_t)
+
+
+@mutant_of("natural_gradient.fisher_matrix")
+def fisher_of_equal_states(pi, theta, weight):
+    """Weighs states alike."""
+    return fisher_by_scores(pi, theta, pi.detach())
+
+
+@mutant_of("natural_gradient.fisher_matrix")
+def fisher_of_equal_actions(pi, theta, weight):
+    """Weighs actions alike: forgets pi."""
+    return fisher_by_scores(pi, theta, weight[:, None].expand_as(pi))
+
+
+@mutant_of("natural_gradient.fisher_matrix")
+def fisher_normalized(pi, theta, weight):
+    """Divides by the sum of the weights, which need not be 1."""
+    shares = weight / weight.sum()
+    return fisher_by_scores(pi, theta, shares[:, None] * pi.detach())
+
+
+@mutant_of("natural_gradient.fisher_matrix")
+def fisher_keeps_its_graph(pi, theta, weight):
+    """Lets gradients flow through the probabilities."""
+    return fisher_by_scores(pi, theta, weight[:, None] * pi)
+
+
+def fisher_by_scores(pi, theta, chance):
+    """Sum of outer products of scores."""
+    from pgbook.trajectory_probability import trajectory_score
+
+    score = trajectory_score(pi.log().flatten(), theta)
+    score = score.reshape(len(score), -1)
+    return torch.einsum("n,ni,nj->ij", chance.flatten(), score, score)
+
+
+@mutant_of("natural_gradient.natural_gradient")
+def divides_by_the_diagonal(fisher, gradient):
+    """Takes the matrix for diagonal."""
+    return gradient / fisher.diagonal()
+
+
+@mutant_of("natural_gradient.natural_gradient")
+def divides_by_the_root(fisher, gradient):
+    """Divides by the root of the matrix, as Adam does."""
+    size, axes = torch.linalg.eigh(fisher)
+    root = torch.where(size > 1e-12, size.clamp(min=1e-12) ** -0.5, 0)
+    return axes @ (root * (axes.T @ gradient))
+
+
+@mutant_of("natural_gradient.natural_gradient")
+def damps_the_matrix(fisher, gradient):
+    """Adds to the diagonal: no longer a solution."""
+    return torch.linalg.solve(fisher + 1e-3 * torch.eye(len(fisher)), gradient)
+
+
+@mutant_of("natural_gradient.natural_gradient")
+def multiplies_by_the_matrix(fisher, gradient):
+    """Multiplies where it should divide."""
+    return fisher @ gradient
+
+
+@mutant_of("natural_gradient.exponential_weights")
+def weights_of_the_first_order(pi, advantage, eta):
+    """Takes 1 + x for the exponential."""
+    new = pi * (1 + eta * advantage)
+    return new / new.sum(-1, keepdim=True)
+
+
+@mutant_of("natural_gradient.exponential_weights")
+def forgets_the_old_policy(pi, advantage, eta):
+    """Starts from the uniform policy."""
+    return (eta * advantage).softmax(-1)
+
+
+@mutant_of("natural_gradient.exponential_weights")
+def normalizes_over_states(pi, advantage, eta):
+    """Sums over the whole table."""
+    new = pi * (eta * advantage).exp()
+    return new / new.sum() * len(pi)
+
+
+@mutant_of("natural_gradient.exponential_weights")
+def weights_can_overflow(pi, advantage, eta):
+    """Takes exponentials of large numbers."""
+    new = pi * (eta * advantage).exp()
+    return new / new.sum(-1, keepdim=True)
+
+
+def product_by_scores(policy, observation, vector, mean=True):
+    """Mean of weight * grad f * (grad f @ vector), a row at a time."""
+    from pgbook.natural_gradient import _Outputs
+
+    theta = list(policy.parameters())
+    f, weight = _Outputs(policy)(observation)
+    total = torch.zeros_like(vector)
+    for value, share in zip(f.flatten(), weight.detach().flatten(), strict=True):
+        slopes = torch.autograd.grad(
+            value, theta, retain_graph=True, materialize_grads=True
+        )
+        z = torch.cat([slope.flatten() for slope in slopes])
+        total += share * (z @ vector) * z
+    return total / len(observation) if mean else total
+
+
+@mutant_of("natural_gradient.fisher_vector_product")
+def product_summed(policy, observation, vector):
+    """Sums over observations."""
+    return product_by_scores(policy, observation, vector, mean=False)
+
+
+@mutant_of("natural_gradient.fisher_vector_product")
+def product_damped(policy, observation, vector):
+    """Adds a damping that nobody asked for."""
+    return product_by_scores(policy, observation, vector) + 0.1 * vector
+
+
+@mutant_of("natural_gradient.fisher_vector_product")
+def product_of_outputs(policy, observation, vector):
+    """Gauss-Newton with the unit matrix in the middle: forgets the weights."""
+    from pgbook.natural_gradient import _Outputs
+
+    f, _ = _Outputs(policy)(observation)
+    theta, total = list(policy.parameters()), torch.zeros_like(vector)
+    for value in f.flatten():
+        slopes = torch.autograd.grad(
+            value, theta, retain_graph=True, materialize_grads=True
+        )
+        z = torch.cat([slope.flatten() for slope in slopes])
+        total += (z @ vector) * z
+    return total / len(observation)
+
+
+@mutant_of("natural_gradient.kl_curvature_product")
+def curvature_summed(policy, observation, vector):
+    """Sums over observations."""
+    return product_by_scores(policy, observation, vector, mean=False)
+
+
+@mutant_of("natural_gradient.kl_curvature_product")
+def curvature_of_the_entropy(policy, observation, vector):
+    """Differentiates the entropy, whose Hessian is another matrix."""
+    theta = list(policy.parameters())
+    value = -policy.distribution(observation).entropy().mean()
+    options = {"create_graph": True, "materialize_grads": True}
+    slope = torch.autograd.grad(value, theta, **options)
+    along = torch.cat([s.flatten() for s in slope]) @ vector
+    if not along.requires_grad:
+        return torch.zeros_like(vector)
+    product = torch.autograd.grad(along, theta, materialize_grads=True)
+    return torch.cat([p.flatten() for p in product])
+
+
+@mutant_of("natural_gradient.kl_curvature_product")
+def both_policies_move(policy, observation, vector):
+    """Forgets to hold the old policy still: the divergence is 0 everywhere."""
+    return torch.zeros_like(vector)
+
+
+@mutant_of("natural_gradient.conjugate_gradient")
+def steepest_descent(product, target, iterations, tolerance=1e-10):
+    """Forgets the last direction."""
+    x, residual = torch.zeros_like(target), target
+    for _ in range(iterations):
+        image = product(residual)
+        if residual @ image <= 0 or residual.norm() <= tolerance * target.norm():
+            break
+        step = residual @ residual / (residual @ image)
+        x, residual = x + step * residual, residual - step * image
+    return x
+
+
+@mutant_of("natural_gradient.conjugate_gradient")
+def directions_without_the_ratio(product, target, iterations, tolerance=1e-10):
+    """Adds the last direction with the weight 1."""
+    x, residual, direction = torch.zeros_like(target), target, target
+    for _ in range(iterations):
+        image = product(direction)
+        if direction @ image <= 0 or residual.norm() <= tolerance * target.norm():
+            break
+        step = residual @ direction / (direction @ image)
+        x, residual = x + step * direction, residual - step * image
+        direction = residual + direction
+    return x
+
+
+@mutant_of("natural_gradient.conjugate_gradient")
+def starts_at_the_target(product, target, iterations, tolerance=1e-10):
+    """Starts at the gradient, so that a part of it stays in the null space."""
+    x, residual = target, target - product(target)
+    direction, size = residual, residual @ residual
+    for _ in range(iterations):
+        image = product(direction)
+        if direction @ image <= 0 or size <= tolerance**2 * (target @ target):
+            break
+        step = size / (direction @ image)
+        x, residual = x + step * direction, residual - step * image
+        size, before = residual @ residual, size
+        direction = residual + size / before * direction
+    return x
+
+
+@mutant_of("natural_gradient.conjugate_gradient")
+def divides_by_a_flat_direction(product, target, iterations, tolerance=1e-10):
+    """Goes on where the curvature is 0."""
+    x, residual, direction = torch.zeros_like(target), target, target
+    size = target @ target
+    for _ in range(iterations):
+        if size <= tolerance**2 * (target @ target):
+            break
+        image = product(direction)
+        step = size / (direction @ image)
+        x, residual = x + step * direction, residual - step * image
+        size, before = residual @ residual, size
+        direction = residual + size / before * direction
+    return x
+
+
+@mutant_of("entropy.policy_entropy")
+def entropy_in_bits(pi):
+    """Takes logarithms to base 2."""
+    return -torch.special.xlogy(pi, pi).sum(-1) / torch.tensor(2.0).log()
+
+
+@mutant_of("entropy.policy_entropy")
+def entropy_without_its_sign(pi):
+    """Forgets the minus."""
+    return torch.special.xlogy(pi, pi).sum(-1)
+
+
+@mutant_of("entropy.policy_entropy")
+def entropy_nan_at_corners(pi):
+    """Multiplies 0 by the logarithm of 0."""
+    return -(pi * pi.log()).sum(-1)
+
+
+@mutant_of("entropy.policy_entropy")
+def entropy_averaged_over_actions(pi):
+    """Divides by the number of actions."""
+    return -torch.special.xlogy(pi, pi).mean(-1)
+
+
+@mutant_of("entropy.entropy_gradient")
+def bonus_from_sampled_log_prob(pi, theta, weight):
+    """Differentiates -log pi of the action taken: a score, 0 on average."""
+    from pgbook.policy_gradient_theorem import theorem_gradient
+
+    ones = torch.ones_like(pi).expand(*weight.shape[:-1], *pi.shape)
+    return -theorem_gradient(pi, theta, weight, ones.detach())
+
+
+@mutant_of("entropy.entropy_gradient")
+def bonus_toward_certainty(pi, theta, weight):
+    """Weighs by the log-probability instead of the surprise."""
+    from pgbook.policy_gradient_theorem import theorem_gradient
+
+    log_pi = pi.detach().log().expand(*weight.shape[:-1], *pi.shape)
+    return theorem_gradient(pi, theta, weight, log_pi)
+
+
+@mutant_of("entropy.entropy_gradient")
+def bonus_with_equal_states(pi, theta, weight):
+    """Does not weigh the states."""
+    from pgbook.policy_gradient_theorem import theorem_gradient
+
+    surprise = -pi.detach().log().expand(*weight.shape[:-1], *pi.shape)
+    return theorem_gradient(pi, theta, torch.ones_like(weight), surprise)
+
+
+@mutant_of("entropy.entropy_bonus")
+def bonus_per_decision(entropy_t, gamma, valid_t):
+    """Divides by the number of decisions."""
+    t = torch.arange(len(entropy_t)).double()
+    return (gamma**t @ entropy_t.masked_fill(~valid_t, 0)).sum() / valid_t.sum()
+
+
+@mutant_of("entropy.entropy_bonus")
+def bonus_without_discount(entropy_t, gamma, valid_t):
+    """Forgets gamma^t."""
+    return entropy_t.masked_fill(~valid_t, 0).sum(0).mean()
+
+
+@mutant_of("entropy.entropy_bonus")
+def bonus_of_padding(entropy_t, gamma, valid_t):
+    """Counts what stands behind the end."""
+    t = torch.arange(len(entropy_t)).double()
+    return (gamma**t @ entropy_t).mean()
+
+
+@mutant_of("entropy.entropy_bonus")
+def bonus_detached(entropy_t, gamma, valid_t):
+    """Adds a constant to the loss."""
+    t = torch.arange(len(entropy_t)).double()
+    return (gamma**t @ entropy_t.detach().masked_fill(~valid_t, 0)).mean()
+
+
+@mutant_of("entropy.entropy_rewards")
+def pays_for_certainty(r_t, log_prob_t, beta, valid_t):
+    """Adds the log-probability."""
+    return (r_t + beta * log_prob_t).masked_fill(~valid_t, 0)
+
+
+@mutant_of("entropy.entropy_rewards")
+def pays_at_fillers(r_t, log_prob_t, beta, valid_t):
+    """Pays for steps that were no decisions."""
+    return r_t - beta * log_prob_t
+
+
+@mutant_of("entropy.entropy_rewards")
+def pays_for_the_next_decision(r_t, log_prob_t, beta, valid_t):
+    """Shifts the payment by one step."""
+    later = torch.cat([log_prob_t[1:], torch.zeros_like(log_prob_t[:1])])
+    return (r_t - beta * later).masked_fill(~valid_t, 0)
+
+
+@mutant_of("entropy.entropy_rewards")
+def lets_gradients_into_rewards(r_t, log_prob_t, beta, valid_t):
+    """Accepts a log-probability that requires a gradient."""
+    return (r_t - beta * log_prob_t).masked_fill(~valid_t, 0)
+
+
+@mutant_of("entropy.soft_values")
+def first_entropy_unpaid(mdp, pi, beta):
+    """Leaves out the entropy of the present decision."""
+    from pgbook.entropy import policy_entropy
+
+    bonus = beta * policy_entropy(pi)[:, None]
+    paid = replace(mdp, reward=mdp.reward + bonus)
+    return paid.values(pi) - (bonus[:, 0] if mdp.horizon is None else 0)
+
+
+@mutant_of("entropy.soft_values")
+def entropy_paid_per_action(mdp, pi, beta):
+    """Pays -log pi for every action without weighing it: pi is in there twice."""
+    paid = replace(mdp, reward=mdp.reward - beta * torch.special.xlogy(pi, pi))
+    return paid.values(pi)
+
+
+@mutant_of("entropy.soft_values")
+def temperature_of_one(mdp, pi, beta):
+    """Forgets beta."""
+    from pgbook.entropy import policy_entropy
+
+    return replace(mdp, reward=mdp.reward + policy_entropy(pi)[:, None]).values(pi)
+
+
+@mutant_of("entropy.soft_action_values")
+def own_entropy_counted(mdp, pi, beta):
+    """Pays the entropy of the decision itself, too."""
+    from pgbook.entropy import policy_entropy
+
+    paid = replace(mdp, reward=mdp.reward + beta * policy_entropy(pi)[:, None])
+    return paid.action_values(pi)
+
+
+@mutant_of("entropy.soft_action_values")
+def later_entropies_unpaid(mdp, pi, beta):
+    """Gives the ordinary action values."""
+    return mdp.action_values(pi)
+
+
+@mutant_of("entropy.soft_action_values")
+def soft_values_one_row_early(mdp, pi, beta):
+    """With a horizon takes v_t for v_{t+1}; without one forgets the discount."""
+    from pgbook.entropy import soft_values
+
+    v = soft_values(mdp, pi, beta)
+    gamma, v = (1, v) if mdp.horizon is None else (mdp.discount, v[:-1])
+    return mdp.reward + gamma * torch.einsum("sau,...u->...sa", mdp.transition, v)
+
+
+@mutant_of("entropy.soft_gradient")
+def bonus_called_soft_gradient(mdp, pi, theta, beta):
+    """Adds the entropy bonus to the gradient of the return: later entropies unpaid."""
+    from pgbook.policy_gradient_theorem import theorem_gradient
+
+    table = pi.detach()
+    worth = mdp.action_values(table) - beta * table.log()
+    return theorem_gradient(pi, theta, mdp.occupancy(table), worth)
+
+
+@mutant_of("entropy.soft_gradient")
+def own_entropy_forgotten(mdp, pi, theta, beta):
+    """Leaves out -beta log pi of the decision itself."""
+    from pgbook.entropy import soft_action_values
+    from pgbook.policy_gradient_theorem import theorem_gradient
+
+    table = pi.detach()
+    q = soft_action_values(mdp, table, beta)
+    return theorem_gradient(pi, theta, mdp.occupancy(table), q)
+
+
+@mutant_of("entropy.soft_gradient")
+def soft_gradient_of_equal_states(mdp, pi, theta, beta):
+    """Weighs all states alike."""
+    from pgbook.entropy import soft_action_values
+    from pgbook.policy_gradient_theorem import theorem_gradient
+
+    table = pi.detach()
+    worth = soft_action_values(mdp, table, beta) - beta * table.log()
+    return theorem_gradient(pi, theta, torch.ones(worth.shape[:-1]).double(), worth)
+
+
+@mutant_of("entropy.soft_bellman")
+def hard_bellman(mdp, v, beta):
+    """Takes the maximum."""
+    return (mdp.reward + mdp.discount * mdp.transition @ v).amax(-1)
+
+
+@mutant_of("entropy.soft_bellman")
+def mean_of_the_exponentials(mdp, v, beta):
+    """Divides the sum of the exponentials by the number of actions."""
+    q = mdp.reward + mdp.discount * mdp.transition @ v
+    return beta * ((q / beta).logsumexp(-1) - torch.tensor(float(q.shape[-1])).log())
+
+
+@mutant_of("entropy.soft_bellman")
+def exponentials_overflow(mdp, v, beta):
+    """Exponentiates before it sums."""
+    q = mdp.reward + mdp.discount * mdp.transition @ v
+    return beta * (q / beta).exp().sum(-1).log()
+
+
+@mutant_of("entropy.soft_bellman")
+def softmax_mean_for_maximum(mdp, v, beta):
+    """Averages under the softmax and forgets its entropy."""
+    q = mdp.reward + mdp.discount * mdp.transition @ v
+    return ((q / beta).softmax(-1) * q).sum(-1)
+
+
+@mutant_of("entropy.soft_optimal")
+def a_hundred_sweeps(mdp, beta):
+    """Stops after 100 sweeps whatever the discount."""
+    from pgbook.entropy import soft_bellman
+
+    v = torch.zeros_like(mdp.initial)
+    for _ in range(100):
+        v = soft_bellman(mdp, v, beta)
+    q = mdp.reward + mdp.discount * mdp.transition @ v
+    return (q / beta).softmax(-1), v
+
+
+@mutant_of("entropy.soft_optimal")
+def greedy_without_temperature(mdp, beta):
+    """Takes the softmax of the action values at temperature 1."""
+    from pgbook.entropy import soft_bellman
+
+    v = torch.zeros_like(mdp.initial)
+    for _ in range(4000):
+        v = soft_bellman(mdp, v, beta)
+    return (mdp.reward + mdp.discount * mdp.transition @ v).softmax(-1), v
+
+
+@mutant_of("entropy.soft_optimal")
+def softmax_of_the_hard_values(mdp, beta):
+    """Solves without entropy and softens the result."""
+    v = torch.zeros_like(mdp.initial)
+    for _ in range(4000):
+        q = mdp.reward + mdp.discount * mdp.transition @ v
+        v = q.amax(-1)
+    return (q / beta).softmax(-1), v
+
+
+@mutant_of("entropy.mirror_descent_step")
+def mirror_step_keeps_everything(pi, q, eta, beta):
+    """Forgets the exponent 1 - eta * beta."""
+    return (pi.log() + eta * q).softmax(-1)
+
+
+@mutant_of("entropy.mirror_descent_step")
+def mirror_step_with_full_values(pi, q, eta, beta):
+    """Averages q itself instead of q / beta: eta * beta in the place of eta."""
+    return ((1 - eta * beta) * pi.log() + eta * beta * q).softmax(-1)
+
+
+@mutant_of("entropy.mirror_descent_step")
+def mirror_step_on_probabilities(pi, q, eta, beta):
+    """Adds to the probabilities instead of their logarithms."""
+    return ((1 - eta * beta) * pi + eta * q).softmax(-1)
+
+
+@mutant_of("entropy.mirror_descent_step")
+def mirror_step_of_proximal_form(pi, q, eta, beta):
+    """Divides by 1 + eta * beta: the step for another meaning of eta."""
+    return ((pi.log() + eta * q) / (1 + eta * beta)).softmax(-1)
+
+
+_TRPO_STEP = importlib.import_module("pgbook.trust_region").trpo_step  # the right one
+
+
+@mutant_of("trust_region.total_variation")
+def variation_without_half(p, q):
+    """Is the sum of the differences, twice as large."""
+    return (p - q).abs().sum(-1)
+
+
+@mutant_of("trust_region.total_variation")
+def variation_of_one_action(p, q):
+    """Takes the largest difference of a single action."""
+    return (p - q).abs().max(-1).values
+
+
+@mutant_of("trust_region.total_variation")
+def variation_with_signs(p, q):
+    """Lets gains and losses cancel."""
+    return (p - q).sum(-1).abs() / 2
+
+
+@mutant_of("trust_region.relative_entropy")
+def relative_entropy_backward(p, q):
+    """Runs from q to p."""
+    return (torch.xlogy(q, q) - torch.xlogy(q, p)).sum(-1)
+
+
+@mutant_of("trust_region.relative_entropy")
+def relative_entropy_with_a_floor(p, q):
+    """Adds a small number before the logarithm, so that nothing is infinite."""
+    return (p * ((p + 1e-8) / (q + 1e-8)).log()).sum(-1)
+
+
+@mutant_of("trust_region.relative_entropy")
+def cross_entropy_for_divergence(p, q):
+    """Leaves out the entropy of p."""
+    return -torch.xlogy(p, q).sum(-1)
+
+
+@mutant_of("trust_region.surrogate_return")
+def surrogate_with_new_visits(mdp, old, pi):
+    """Uses the occupancy of the new policy: the return itself."""
+    gain = (mdp.occupancy(pi) * (pi * mdp.advantages(old)).sum(-1)).sum()
+    return mdp.expected_return(old) + gain
+
+
+@mutant_of("trust_region.surrogate_return")
+def surrogate_without_the_return(mdp, old, pi):
+    """Leaves out the return of the old policy."""
+    return (mdp.occupancy(old) * (pi * mdp.advantages(old)).sum(-1)).sum()
+
+
+@mutant_of("trust_region.surrogate_return")
+def surrogate_of_action_values(mdp, old, pi):
+    """Pays action values instead of advantages."""
+    gain = (mdp.occupancy(old) * (pi * mdp.action_values(old)).sum(-1)).sum()
+    return mdp.expected_return(old) + gain
+
+
+@mutant_of("trust_region.surrogate_return")
+def surrogate_with_normalized_visits(mdp, old, pi):
+    """Divides the occupancy by its sum and forgets the factor."""
+    visits = mdp.occupancy(old)
+    gain = (visits * (pi * mdp.advantages(old)).sum(-1)).sum() / visits.sum()
+    return mdp.expected_return(old) + gain
+
+
+@mutant_of("trust_region.average_penalty")
+def penalty_half_as_large(mdp, old, pi):
+    """Forgets that probability leaves one action and reaches another."""
+    from pgbook.trust_region import _gain, total_variation
+
+    distance = (mdp.occupancy(old) * total_variation(old, pi)).sum()
+    factor = mdp.discount / (1 - mdp.discount)
+    return factor * _gain(mdp, old, pi).abs().max() * distance
+
+
+@mutant_of("trust_region.average_penalty")
+def penalty_without_absolute_gain(mdp, old, pi):
+    """Takes the largest gain, although losses count too."""
+    from pgbook.trust_region import _gain, total_variation
+
+    distance = (mdp.occupancy(old) * total_variation(old, pi)).sum()
+    factor = 2 * mdp.discount / (1 - mdp.discount)
+    return factor * _gain(mdp, old, pi).max() * distance
+
+
+@mutant_of("trust_region.average_penalty")
+def penalty_of_the_new_visits(mdp, old, pi):
+    """Weighs the distances by the visits of the new policy."""
+    from pgbook.trust_region import _gain, total_variation
+
+    distance = (mdp.occupancy(pi) * total_variation(old, pi)).sum()
+    factor = 2 * mdp.discount / (1 - mdp.discount)
+    return factor * _gain(mdp, old, pi).abs().max() * distance
+
+
+@mutant_of("trust_region.largest_penalty")
+def penalty_of_the_paper(mdp, old, pi):
+    """Has the constant 4: true, and twice as large as it need be."""
+    from pgbook.trust_region import relative_entropy
+
+    most = mdp.advantages(old).abs().max()
+    factor = 4 * mdp.discount / (1 - mdp.discount) ** 2
+    return factor * most * relative_entropy(old, pi).max()
+
+
+@mutant_of("trust_region.largest_penalty")
+def penalty_with_one_horizon(mdp, old, pi):
+    """Divides by 1 - gamma once, as for a normalized return."""
+    from pgbook.trust_region import relative_entropy
+
+    most = mdp.advantages(old).abs().max()
+    factor = 2 * mdp.discount / (1 - mdp.discount)
+    return factor * most * relative_entropy(old, pi).max()
+
+
+@mutant_of("trust_region.largest_penalty")
+def penalty_of_the_mean_divergence(mdp, old, pi):
+    """Averages the divergence over states instead of taking the largest."""
+    from pgbook.trust_region import relative_entropy
+
+    most = mdp.advantages(old).abs().max()
+    factor = 2 * mdp.discount / (1 - mdp.discount) ** 2
+    return factor * most * relative_entropy(old, pi).mean()
+
+
+@mutant_of("trust_region.full_step")
+def step_of_the_radius(product, gradient, radius):
+    """Forgets the square root of two: half the divergence."""
+    from pgbook.natural_gradient import conjugate_gradient
+
+    natural = conjugate_gradient(product, gradient, 10)
+    return (radius / (natural @ product(natural))).sqrt() * natural
+
+
+@mutant_of("trust_region.full_step")
+def step_without_square_root(product, gradient, radius):
+    """Scales by the quotient itself."""
+    from pgbook.natural_gradient import conjugate_gradient
+
+    natural = conjugate_gradient(product, gradient, 10)
+    return 2 * radius / (natural @ product(natural)) * natural
+
+
+@mutant_of("trust_region.full_step")
+def step_along_the_gradient(product, gradient, radius):
+    """Goes along the ordinary gradient to the same edge."""
+    length = gradient @ product(gradient)
+    return (2 * radius / length).sqrt() * gradient
+
+
+@mutant_of("trust_region.full_step")
+def step_downhill(product, gradient, radius):
+    """Has the wrong sign."""
+    from pgbook.natural_gradient import conjugate_gradient
+
+    natural = conjugate_gradient(product, gradient, 10)
+    return -(2 * radius / (natural @ product(natural))).sqrt() * natural
+
+
+@mutant_of("trust_region.line_search")
+def search_without_the_gain(measure, step, radius):
+    """Looks at the divergence alone."""
+    from pgbook.trust_region import Taken
+
+    kls = []
+    for k in range(10):
+        gain, kl = measure(0.8**k * step)
+        kls.append(kl)
+        if kl <= radius:
+            return Taken(gain, kl, kls[0], k + 1)
+    measure(torch.zeros_like(step))
+    return Taken(0.0, 0.0, kls[0], 10)
+
+
+@mutant_of("trust_region.line_search")
+def search_without_the_radius(measure, step, radius):
+    """Looks at the surrogate alone."""
+    from pgbook.trust_region import Taken
+
+    kls = []
+    for k in range(10):
+        gain, kl = measure(0.8**k * step)
+        kls.append(kl)
+        if gain > 0:
+            return Taken(gain, kl, kls[0], k + 1)
+    measure(torch.zeros_like(step))
+    return Taken(0.0, 0.0, kls[0], 10)
+
+
+@mutant_of("trust_region.line_search")
+def search_that_stays_where_it_failed(measure, step, radius):
+    """Leaves the policy at the last step that was refused."""
+    from pgbook.trust_region import Taken
+
+    kls = []
+    for k in range(10):
+        gain, kl = measure(0.8**k * step)
+        kls.append(kl)
+        if gain > 0 and kl <= radius:
+            return Taken(gain, kl, kls[0], k + 1)
+    return Taken(0.0, 0.0, kls[0], 10)
+
+
+@mutant_of("trust_region.trpo_step")
+def trpo_with_reversed_divergence(policy, observation, action, adv, radius):
+    """Measures the divergence from the new to the old policy."""
+    from unittest.mock import patch
+
+    from pgbook import trust_region
+
+    true = trust_region.kl_divergence
+    with patch.object(trust_region, "kl_divergence", lambda p, q: true(q, p)):
+        return _TRPO_STEP(policy, observation, action, adv, radius)
+
+
+@mutant_of("trust_region.trpo_step")
+def trpo_with_centered_advantages(policy, observation, action, adv, radius):
+    """Subtracts the mean advantage first."""
+    return _TRPO_STEP(policy, observation, action, adv - adv.mean(), radius)
+
+
+@mutant_of("trust_region.trpo_step")
+def trpo_without_damping(policy, observation, action, adv, radius):
+    """Adds nothing to the Fisher matrix."""
+    from unittest.mock import patch
+
+    from pgbook import trust_region
+
+    with patch.object(trust_region, "DAMPING", 0.0):
+        return _TRPO_STEP(policy, observation, action, adv, radius)
+
+
+@mutant_of("trust_region.trpo_step")
+def trpo_against_the_advantages(policy, observation, action, adv, radius):
+    """Makes what was good less probable."""
+    return _TRPO_STEP(policy, observation, action, -adv, radius)
+
+
+@mutant_of("gaussian_policies.diagonal_log_prob")
+def mean_over_action_dimensions(u, mean, log_std):
+    """Averages over the dimensions of the action instead of summing."""
+    return torch.distributions.Normal(mean, log_std.exp()).log_prob(u).mean(-1)
+
+
+@mutant_of("gaussian_policies.diagonal_log_prob")
+def density_without_its_width(u, mean, log_std):
+    """Forgets log_std in the logarithm: no score for the standard deviation's size."""
+    z = (u - mean) / log_std.exp()
+    return (-z.square() / 2 - 0.9189385332046727).sum(-1)
+
+
+@mutant_of("gaussian_policies.diagonal_log_prob")
+def log_std_taken_for_log_variance(u, mean, log_std):
+    """Takes the parameter for the logarithm of the variance."""
+    std = (log_std / 2).exp()
+    return torch.distributions.Normal(mean, std).log_prob(u).sum(-1)
+
+
+@mutant_of("gaussian_policies.diagonal_kl")
+def kl_the_other_way_round(mean_p, log_std_p, mean_q, log_std_q):
+    """KL(q || p)."""
+    p = torch.distributions.Normal(mean_p, log_std_p.exp())
+    q = torch.distributions.Normal(mean_q, log_std_q.exp())
+    return torch.distributions.kl_divergence(q, p).sum(-1)
+
+
+@mutant_of("gaussian_policies.diagonal_kl")
+def kl_of_the_first_dimension(mean_p, log_std_p, mean_q, log_std_q):
+    """Forgets to sum over the dimensions."""
+    p = torch.distributions.Normal(mean_p, log_std_p.exp())
+    q = torch.distributions.Normal(mean_q, log_std_q.exp())
+    return torch.distributions.kl_divergence(p, q)[..., 0]
+
+
+@mutant_of("gaussian_policies.diagonal_kl")
+def kl_of_equal_widths(mean_p, log_std_p, mean_q, log_std_q):
+    """Takes q's width for p's: only the means differ."""
+    return (((mean_p - mean_q) / log_std_q.exp()).square() / 2).sum(-1)
+
+
+@mutant_of("gaussian_policies.clipped_log_prob")
+def density_of_the_clipped_action(u, mean, log_std, low, high):
+    """Takes the normal density at the clipped action."""
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    return normal.log_prob(u.clamp(low, high)).sum(-1)
+
+
+@mutant_of("gaussian_policies.clipped_log_prob")
+def truncated_instead_of_censored(u, mean, log_std, low, high):
+    """Divides the density by the probability inside: draws again until one fits."""
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    low, high = (torch.as_tensor(bound, dtype=mean.dtype) for bound in (low, high))
+    inside = normal.cdf(high) - normal.cdf(low)
+    return (normal.log_prob(u.clamp(low, high)) - inside.log()).sum(-1)
+
+
+@mutant_of("gaussian_policies.clipped_log_prob")
+def naive_logarithm_of_the_tail(u, mean, log_std, low, high):
+    """Takes log(1 - cdf), which is minus infinity far behind a bound."""
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    low, high = (torch.as_tensor(bound, dtype=mean.dtype) for bound in (low, high))
+    log_prob = torch.where(u <= low, normal.cdf(low).log(), normal.log_prob(u))
+    return torch.where(u >= high, (1 - normal.cdf(high)).log(), log_prob).sum(-1)
+
+
+@mutant_of("gaussian_policies.log_tanh_slope")
+def logarithm_of_what_rounding_left(u):
+    """Takes log(1 - tanh²), which rounds to log 0."""
+    return (1 - u.tanh().square()).log()
+
+
+@mutant_of("gaussian_policies.log_tanh_slope")
+def slope_with_a_small_number_added(u):
+    """Keeps the logarithm finite by adding 1e-6 under it."""
+    return (1 - u.tanh().square() + 1e-6).log()
+
+
+@mutant_of("gaussian_policies.log_tanh_slope")
+def tanh_slope_without_its_factor_two(u):
+    """Forgets that 1/cosh is squared."""
+    return 0.6931471805599453 - u - torch.nn.functional.softplus(-2 * u)
+
+
+def normal_log_prob(u, mean, log_std):
+    return torch.distributions.Normal(mean, log_std.exp()).log_prob(u)
+
+
+def slope_of_tanh(u):
+    return 2 * (0.6931471805599453 - u - torch.nn.functional.softplus(-2 * u))
+
+
+@mutant_of("gaussian_policies.squashed_log_prob")
+def squashed_without_the_scale(u, mean, log_std, scale=1.0):
+    """Forgets that the interval is wider than (-1, 1)."""
+    return (normal_log_prob(u, mean, log_std) - slope_of_tanh(u)).sum(-1)
+
+
+@mutant_of("gaussian_policies.squashed_log_prob")
+def jacobian_added_instead_of_subtracted(u, mean, log_std, scale=1.0):
+    """Has the wrong sign before the slope."""
+    slope = torch.tensor(float(scale)).double().log() + slope_of_tanh(u)
+    return (normal_log_prob(u, mean, log_std) + slope).sum(-1)
+
+
+@mutant_of("gaussian_policies.squashed_log_prob")
+def scale_counted_once_for_all_dimensions(u, mean, log_std, scale=1.0):
+    """Subtracts log scale once instead of once per dimension."""
+    log_prob = normal_log_prob(u, mean, log_std) - slope_of_tanh(u)
+    return log_prob.sum(-1) - torch.tensor(float(scale)).double().log()
+
+
+def beta_parameters(policy, observation):
+    base = policy.distribution(observation).base_dist
+    return base.concentration1.double(), base.concentration0.double()
+
+
+@mutant_of("gaussian_policies.BetaPolicy.sample")
+@torch.no_grad()
+def beta_with_its_ends_exchanged(self, observation, rng):
+    """Exchanges alpha and beta."""
+    import scipy.special
+
+    alpha, beta = beta_parameters(self, observation)
+    uniform = torch.rand(alpha.shape, generator=rng, dtype=torch.float64)
+    draw = scipy.special.betaincinv(beta.numpy(), alpha.numpy(), uniform.numpy())
+    return torch.from_numpy(draw).float().clamp(1e-6, 1 - 1e-6)
+
+
+@mutant_of("gaussian_policies.BetaPolicy.sample")
+@torch.no_grad()
+def beta_draws_on_the_ends(self, observation, rng):
+    """Lets rounding put a draw on 1, where the density is 0."""
+    import scipy.special
+
+    alpha, beta = beta_parameters(self, observation)
+    uniform = torch.rand(alpha.shape, generator=rng, dtype=torch.float64)
+    draw = scipy.special.betaincinv(alpha.numpy(), beta.numpy(), uniform.numpy())
+    return torch.from_numpy(draw).float()
+
+
+@mutant_of("gaussian_policies.BetaPolicy.sample")
+@torch.no_grad()
+def beta_from_the_global_generator(self, observation, rng):
+    """Ignores the generator that it was given."""
+    return self.distribution(observation).sample().clamp(1e-6, 1 - 1e-6)
+
+
+def linear_parts(task, weights):
+    """P, M and R + gamma B' P B."""
+    cost, moved = task.cost_matrix(weights), task.dynamics + task.control @ weights
+    curved = task.action_cost + task.discount * task.control.mT @ cost @ task.control
+    return cost, moved, curved
+
+
+@mutant_of("gaussian_policies.LinearQuadratic.expected_return")
+def exploration_costs_nothing(self, weights, std):
+    """Forgets what the noise of the actions costs."""
+    return -(self.cost_matrix(weights) @ self.start).trace()
+
+
+@mutant_of("gaussian_policies.LinearQuadratic.expected_return")
+def exploration_moves_no_state(self, weights, std):
+    """Counts the noise as an action and not as a push on the next state."""
+    noise = std**2 / (1 - self.discount) * self.action_cost.trace()
+    return -(self.cost_matrix(weights) @ self.start).trace() - noise
+
+
+@mutant_of("gaussian_policies.LinearQuadratic.expected_return")
+def exploration_is_paid_once(self, weights, std):
+    """Forgets that noise is paid in every step."""
+    cost, _, curved = linear_parts(self, weights)
+    return -(cost @ self.start).trace() - std**2 * curved.trace()
+
+
+@mutant_of("gaussian_policies.LinearQuadratic.gradient")
+def gradient_with_fixed_costs(self, weights, std):
+    """Leaves out the factor 2 of a quadratic form."""
+    cost, _, curved = linear_parts(self, weights)
+    pull = self.discount * self.control.mT @ cost @ self.dynamics
+    return -(curved @ weights + pull) @ self.occupancy(weights, std)
+
+
+@mutant_of("gaussian_policies.LinearQuadratic.gradient")
+def gradient_at_the_start_only(self, weights, std):
+    """Weighs by the first states instead of all of them."""
+    cost, _, curved = linear_parts(self, weights)
+    pull = self.discount * self.control.mT @ cost @ self.dynamics
+    return -2 * (curved @ weights + pull) @ self.start
+
+
+@mutant_of("gaussian_policies.LinearQuadratic.gradient")
+def gradient_without_noise_in_the_states(self, weights, std):
+    """Forgets that exploration moves the states."""
+    cost, _, curved = linear_parts(self, weights)
+    pull = self.discount * self.control.mT @ cost @ self.dynamics
+    return -2 * (curved @ weights + pull) @ self.occupancy(weights, 0.0)
+
+
+def linear_episodes_as(change):
+    """A mutant of `linear_quadratic_episodes` that changes its record."""
+    from pgbook.gaussian_policies import linear_quadratic_episodes
+
+    @wraps(change)
+    def wrong(task, policy, episodes, rng):
+        return change(linear_quadratic_episodes(task, policy, episodes, rng), task)
+
+    return wrong
+
+
+@mutant_of("gaussian_policies.linear_quadratic_episodes")
+@linear_episodes_as
+def linear_rewards_discounted_twice(tau, task):
+    """Discounts rewards although the random end has done so."""
+    powers = task.discount ** torch.arange(len(tau.rewards)).double()
+    return replace(tau, rewards=tau.rewards * powers[:, None])
+
+
+@mutant_of("gaussian_policies.linear_quadratic_episodes")
+@linear_episodes_as
+def linear_costs_without_a_sign(tau, task):
+    """Pays the costs as rewards."""
+    return replace(tau, rewards=-tau.rewards)
+
+
+@mutant_of("gaussian_policies.linear_quadratic_episodes")
+@linear_episodes_as
+def linear_ends_called_truncations(tau, task):
+    """Calls the random end a truncation."""
+    never = torch.zeros_like(tau.terminated)
+    return replace(tau, terminated=never, truncated=tau.terminated)
+
+
+@mutant_of("ppo.clipped_surrogate_loss")
+def clips_without_minimum(log_prob, old_log_prob, adv, epsilon):
+    """Clips the ratio on both sides, and forgets the minimum."""
+    ratio = (log_prob - old_log_prob).exp().clamp(1 - epsilon, 1 + epsilon)
+    return -(ratio * adv).mean()
+
+
+@mutant_of("ppo.clipped_surrogate_loss")
+def clipped_optimist(log_prob, old_log_prob, adv, epsilon):
+    """Takes the larger of the two products."""
+    ratio = (log_prob - old_log_prob).exp()
+    clipped = ratio.clamp(1 - epsilon, 1 + epsilon)
+    return -torch.maximum(ratio * adv, clipped * adv).mean()
+
+
+@mutant_of("ppo.clipped_surrogate_loss")
+def never_clips(log_prob, old_log_prob, adv, epsilon):
+    """Climbs the plain surrogate."""
+    return -((log_prob - old_log_prob).exp() * adv).mean()
+
+
+@mutant_of("ppo.clipped_surrogate_loss")
+def ppo_ratio_upside_down(log_prob, old_log_prob, adv, epsilon):
+    """Divides the old probability by the new one."""
+    ratio = (old_log_prob - log_prob).exp()
+    clipped = ratio.clamp(1 - epsilon, 1 + epsilon)
+    return -torch.minimum(ratio * adv, clipped * adv).mean()
+
+
+@mutant_of("ppo.clipped_surrogate_loss")
+def compared_with_itself(log_prob, old_log_prob, adv, epsilon):
+    """Takes the present policy for the old one."""
+    ratio = (log_prob - log_prob.detach()).exp()
+    clipped = ratio.clamp(1 - epsilon, 1 + epsilon)
+    return -torch.minimum(ratio * adv, clipped * adv).mean()
+
+
+@mutant_of("ppo.clip_fraction")
+def counts_one_side(log_prob, old_log_prob, epsilon):
+    """Counts only what has become more probable."""
+    return ((log_prob - old_log_prob).exp() > 1 + epsilon).double().mean()
+
+
+@mutant_of("ppo.clip_fraction")
+def clips_the_log_ratio(log_prob, old_log_prob, epsilon):
+    """Compares the logarithm of the ratio with epsilon."""
+    return ((log_prob - old_log_prob).abs() > epsilon).double().mean()
+
+
+@mutant_of("ppo.clip_fraction")
+def counts_the_inside(log_prob, old_log_prob, epsilon):
+    """Counts what lies within the clip, of an odd number."""
+    inside = ((log_prob - old_log_prob).exp() - 1).abs() <= epsilon
+    return (inside.double().sum() + 1) / inside.numel()
+
+
+@mutant_of("ppo.approximate_kl")
+def kl_by_the_first_estimator(log_prob, old_log_prob):
+    """Is k1: right on average, and often negative."""
+    return (old_log_prob - log_prob).mean()
+
+
+@mutant_of("ppo.approximate_kl")
+def kl_by_the_second_estimator(log_prob, old_log_prob):
+    """Is k2: half the square of the log-ratio."""
+    return (log_prob - old_log_prob).square().mean() / 2
+
+
+@mutant_of("ppo.approximate_kl")
+def kl_the_other_way(log_prob, old_log_prob):
+    """Takes the ratio of old to new."""
+    log_ratio = old_log_prob - log_prob
+    return (log_ratio.expm1() - log_ratio).mean()
+
+
+@mutant_of("ppo.approximate_kl")
+def kl_loses_its_digits(log_prob, old_log_prob):
+    """Subtracts 1 from a number close to 1."""
+    log_ratio = log_prob - old_log_prob
+    return (log_ratio.exp() - 1 - log_ratio).mean()
+
+
+@mutant_of("ppo.explained_variance")
+def explains_squares(v, target):
+    """Counts a constant error as unexplained."""
+    return 1 - (target - v).square().mean() / target.var(correction=0)
+
+
+@mutant_of("ppo.explained_variance")
+def variance_of_the_values(v, target):
+    """Divides the variance of the values by that of the targets."""
+    return v.var() / target.var()
+
+
+@mutant_of("ppo.explained_variance")
+def squared_correlation(v, target):
+    """Is blind to the size of the values, and to their sign."""
+    v, g = v - v.mean(), target - target.mean()
+    return (v @ g).square() / (v @ v + 1e-300) / (g @ g)
+
+
+@mutant_of("ppo.standardized")
+def scaled_but_not_centered(adv):
+    """Forgets to subtract the mean."""
+    return adv / (adv.std() + 1e-8)
+
+
+@mutant_of("ppo.standardized")
+def centered_but_not_scaled(adv):
+    """Forgets to divide by the standard deviation."""
+    return adv - adv.mean()
+
+
+@mutant_of("ppo.standardized")
+def divided_by_the_variance(adv):
+    """Divides by the variance."""
+    return (adv - adv.mean()) / (adv.var() + 1e-8)
+
+
+def right_ppo(name):
+    """Return the function that a mutant replaces, loaded a second time."""
+    path = importlib.import_module("pgbook.ppo").__file__
+    return runpy.run_path(path)[name]
+
+
+@mutant_of("ppo.update")
+def fillers_are_decisions(policy, critic, optimizer, record, rng, **settings):
+    """Learns from the steps that Gymnasium inserts after an end."""
+    record = replace(record, valid=torch.ones_like(record.valid))
+    return right_ppo("update")(policy, critic, optimizer, record, rng, **settings)
+
+
+@mutant_of("ppo.update")
+def cut_recordings_are_ends(policy, critic, optimizer, record, rng, **settings):
+    """Takes a truncation for a termination."""
+    record = replace(record, terminated=record.terminated | record.truncated)
+    return right_ppo("update")(policy, critic, optimizer, record, rng, **settings)
+
+
+@mutant_of("ppo.update")
+def gradient_is_never_cut(policy, critic, optimizer, record, rng, **settings):
+    """Ignores max_norm."""
+    settings |= {"max_norm": float("inf")}
+    return right_ppo("update")(policy, critic, optimizer, record, rng, **settings)
+
+
+@mutant_of("ppo.update")
+def never_stops_early(policy, critic, optimizer, record, rng, **settings):
+    """Ignores max_kl."""
+    settings |= {"max_kl": float("inf")}
+    return right_ppo("update")(policy, critic, optimizer, record, rng, **settings)
+
+
+@mutant_of("ppo.update")
+def punishes_entropy(policy, critic, optimizer, record, rng, **settings):
+    """Has the wrong sign before the entropy."""
+    settings["entropy_weight"] = -settings.get("entropy_weight", 0.0)
+    return right_ppo("update")(policy, critic, optimizer, record, rng, **settings)
+
+
+@mutant_of("ppo.update")
+def old_policy_moves_along(policy, critic, optimizer, record, rng, **settings):
+    """Records the old policy anew in each epoch."""
+    epochs, seen = settings.pop("epochs", 4), None
+    for _ in range(epochs):
+        seen = right_ppo("update")(
+            policy, critic, optimizer, record, rng, epochs=1, **settings
+        )
+    return seen
+
+
+@mutant_of("ppo.train")
+def step_size_stays(envs, policy, critic, rng, *, step_size=3e-3, **settings):
+    """Does not anneal."""
+    settings |= {"step_size": step_size, "last_step_size": step_size}
+    return right_ppo("train")(envs, policy, critic, rng, **settings)
+
+
+@mutant_of("ppo.train")
+def spends_the_budget_always(envs, policy, critic, rng, **settings):
+    """Ignores until."""
+    settings |= {"until": float("inf")}
+    return right_ppo("train")(envs, policy, critic, rng, **settings)
+
+
+@mutant_of("ppo.train")
+def counts_decisions_of_one_environment(envs, policy, critic, rng, **settings):
+    """Divides the number of decisions by that of the environments."""
+    episodes, health = right_ppo("train")(envs, policy, critic, rng, **settings)
+    return [(steps // envs.num_envs, r) for steps, r in episodes], health
+
+
 if __name__ == "__main__":
     sys.modules["mutants"] = sys.modules["__main__"]
     torch.set_num_threads(1)

@@ -11,7 +11,12 @@ from gymnasium.vector import AutoresetMode
 from scipy import stats
 
 from pgbook import environments
-from pgbook.environments import TabularEnv, TabularVectorEnv
+from pgbook.environments import (
+    AcrobotVector,
+    PendulumVector,
+    TabularEnv,
+    TabularVectorEnv,
+)
 from pgbook.mdp import TabularMDP
 
 torch.set_num_threads(1)
@@ -502,3 +507,94 @@ BAD = {
 def test_bad_input_names_the_argument(call, argument):
     with pytest.raises(ValueError, match=f"^{argument}: "):
         call()
+
+
+def start_alike(single, state):
+    """Start an episode of Gymnasium's environment in a state of the batched form."""
+    single.reset()
+    dtype = np.asarray(single.unwrapped.state).dtype
+    single.unwrapped.state = state.astype(dtype)
+
+
+@pytest.mark.parametrize("task", ["Acrobot-v1", "Pendulum-v1"])
+def test_batched_forms_move_pay_and_end_as_gymnasium_does(task):
+    mode = "vector_entry_point"
+    envs = gymnasium.make_vec(f"pgbook/{task}", num_envs=4, vectorization_mode=mode)
+    envs.reset(seed=1)
+    envs.action_space.seed(2)
+    singles = [gymnasium.make(task) for _ in range(4)]
+    for i, single in enumerate(singles):
+        start_alike(single, envs.unwrapped.state[:, i])
+    restarts = 0
+    for _ in range(1100):
+        actions = 2 * envs.action_space.sample()  # Pendulum: beyond the limits
+        actions = actions if task == "Pendulum-v1" else actions // 2
+        observation, reward, terminated, truncated, _ = envs.step(actions)
+        for i, single in enumerate(singles):
+            if envs.unwrapped.steps[i] == 0:
+                assert (reward[i], terminated[i], truncated[i]) == (0, 0, 0)
+                start_alike(single, envs.unwrapped.state[:, i])
+                restarts += 1
+                continue
+            seen, paid, over, cut, _ = single.step(actions[i])
+            np.testing.assert_allclose(observation[i], seen, rtol=0, atol=2e-6)
+            assert reward[i] == pytest.approx(paid, abs=1e-9)
+            assert (terminated[i], truncated[i]) == (over, cut)
+    assert restarts >= 8
+
+
+@pytest.mark.parametrize(
+    ("task", "low", "high"),
+    [
+        ("Acrobot-v1", [-0.1] * 4, [0.1] * 4),
+        ("Pendulum-v1", [-np.pi, -1], [np.pi, 1]),
+    ],
+)
+def test_batched_forms_start_uniformly_where_gymnasium_does(task, low, high):
+    mode = "vector_entry_point"
+    envs = gymnasium.make_vec(f"pgbook/{task}", num_envs=4000, vectorization_mode=mode)
+    envs.reset(seed=3)
+    state, low, high = envs.unwrapped.state.T, np.array(low), np.array(high)
+    assert (state >= low).all()
+    assert (state <= high).all()
+    share = (state - low) / (high - low)
+    assert np.abs(share.mean(0) - 1 / 2).max() < 6 * (1 / 12 / 4000) ** 0.5
+    assert np.abs(share.var(0) - 1 / 12).max() < 0.01
+
+
+def test_an_acrobot_that_swings_over_the_line_is_paid_nothing_and_ends():
+    envs = AcrobotVector(2)
+    envs.reset(seed=0)
+    envs.state[:] = 0
+    envs.state[0, 0] = np.pi  # the first stands upright, the second hangs
+    _, reward, terminated, truncated, _ = envs.step(np.array([1, 1]))
+    assert reward.tolist() == [0, -1]
+    assert terminated.tolist() == [True, False]
+    assert not truncated.any()
+
+
+@pytest.mark.parametrize(
+    ("make", "actions"),
+    [
+        (AcrobotVector, np.array([0, 3])),
+        (AcrobotVector, np.array([0])),
+        (PendulumVector, np.zeros(2, np.float32)),
+        (PendulumVector, np.array([[0.0], [np.nan]])),
+    ],
+)
+def test_batched_forms_refuse_what_is_no_action_per_copy(make, actions):
+    envs = make(2)
+    with pytest.raises(ResetNeeded):
+        envs.step(actions)
+    envs.reset(seed=0)
+    with pytest.raises(ValueError, match=r"^actions: "):
+        envs.step(actions)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"), [((0,), "num_envs"), ((1, 0), "max_episode_steps")]
+)
+@pytest.mark.parametrize("make", [AcrobotVector, PendulumVector])
+def test_bad_numbers_of_copies_name_the_argument(make, arguments, argument):
+    with pytest.raises(ValueError, match=f"^{argument}: "):
+        make(*arguments)

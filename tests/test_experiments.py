@@ -4,15 +4,21 @@ import csv
 import importlib.metadata
 import importlib.util
 import math
+import os
 import platform
 import re
+import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from functools import partial
+from runpy import run_path
 
 import numpy as np
 import pytest
 import torch
+from joblib import parallel_config, register_parallel_backend
+from joblib.parallel import ThreadingBackend
 
 import pgbook.statistics
 from pgbook.experiments import code_hash, read_rows, run_seeds
@@ -124,14 +130,126 @@ def test_other_settings_are_other_rows_of_the_same_file(path):
     assert columns["scale"] == [1, 1, 2, 2] and columns["seed"] == [0, 1, 0, 1]
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_failing_seed_is_raised_and_the_finished_ones_are_kept(path, error):
-    with pytest.raises(error, match="this seed fails"):
-        run_seeds(Toy(failing=2, error=error).function(), range(4), path)
+def test_an_interrupt_ends_everything_and_the_finished_seeds_are_kept(path):
+    with pytest.raises(KeyboardInterrupt, match="this seed fails"):
+        run_seeds(Toy(failing=2, error=KeyboardInterrupt).function(), range(4), path)
     assert read_rows(path)["seed"] == [0, 1]
     toy = Toy()
     assert run_seeds(toy.function(), range(4), path)["seed"] == [0, 1, 2, 3]
     assert toy.calls == [2, 3]
+
+
+SEED_2_FAILS = pytest.RaisesExc(
+    RuntimeError, match="(?s)^run: seed 2: Traceback .*this seed fails"
+)
+
+
+def test_a_failing_seed_is_raised_when_the_others_are_through(path):
+    with pytest.RaisesGroup(SEED_2_FAILS, match="^run: failed at 1 of the seeds"):
+        run_seeds(Toy(failing=2).function(), range(4), path)
+    assert read_rows(path)["seed"] == [0, 1, 3]
+    toy = Toy()
+    assert run_seeds(toy.function(), range(4), path)["seed"] == [0, 1, 3, 2]
+    assert toy.calls == [2]
+
+
+def test_wrong_results_end_the_call_and_the_finished_seeds_are_kept(path):
+    calls = []
+
+    def run(seed):
+        calls.append(seed)
+        return {"result": "text" if seed == 2 else seed}
+
+    with pytest.raises(ValueError, match="^run: got result = 'text'"):
+        run_seeds(run, range(5), path)
+    assert calls == [0, 1, 2] and read_rows(path)["seed"] == [0, 1]
+
+
+class Homesick(Exception):
+    """An exception that does not survive the way from another process."""
+
+    def __init__(self, first, second):
+        super().__init__(first + second)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def run_elsewhere(seed, file, failing=None):
+    """The first seed is through only after the second one is in the file."""
+    if seed == 0:
+        wait_for(lambda: file.exists() and 1 in read_rows(file)["seed"])
+    if seed == failing:
+        raise Homesick("this seed ", "fails")
+    return {"process": os.getpid(), "threads": torch.get_num_threads()}
+
+
+def test_seeds_run_in_parallel_are_written_as_they_end_and_ordered_at_last(path):
+    with parallel_config(n_jobs=2):
+        columns = run_seeds(run_elsewhere, range(4), path, file=path)
+    assert columns["seed"] == [0, 1, 2, 3] == read_rows(path)["seed"]
+    assert os.getpid() not in columns["process"]
+    assert len(set(columns["process"])) == 2 and columns["threads"] == [1] * 4
+
+
+def test_a_seed_that_fails_in_another_process_loses_nothing_of_the_others(path):
+    settings = {"file": path, "failing": 2}
+    with parallel_config(n_jobs=2), pytest.RaisesGroup(SEED_2_FAILS):
+        run_seeds(run_elsewhere, range(5), path, **settings)
+    assert read_rows(path)["seed"] == [0, 1, 3, 4]
+
+
+class ListingBackend(ThreadingBackend):
+    """Hands over lists, as Ray's backend does, and nothing before they are complete."""
+
+    supports_return_generator = False
+
+
+def test_a_backend_that_returns_lists_gets_the_seeds_in_rounds(path):
+    def run(seed):
+        return {"rows": len(read_rows(path)["seed"]) if path.exists() else 0}
+
+    register_parallel_backend("lists", ListingBackend)
+    with parallel_config(backend="lists", n_jobs=2):
+        assert run_seeds(run, range(5), path)["rows"] == [0, 0, 2, 2, 4]
+
+
+SCRIPT = """
+import os
+from pathlib import Path
+from joblib import parallel_config
+from pgbook.experiments import run_seeds
+
+HELPERS = {"parent": lambda: os.getppid()}
+
+def run(seed, scale):
+    return {"scaled": scale * seed, "parent": HELPERS["parent"]()}
+
+def main(path):
+    with parallel_config(n_jobs=2):
+        return run_seeds(run, range(3), path, scale=2)
+
+if __name__ == "__main__":
+    main(Path(__file__).with_suffix(".csv"))
+"""
+
+
+@pytest.mark.parametrize("way", ["command", "run_path"])
+def test_a_script_runs_its_seeds_in_parallel(tmp_path, way):
+    script = tmp_path / "toy_script.py"
+    script.write_text(SCRIPT)
+    results = script.with_suffix(".csv")
+    if way == "command":
+        subprocess.run([sys.executable, "-W", "error", script], check=True)
+    else:
+        run_path(str(script))["main"](results)
+    columns = read_rows(results)
+    assert columns["seed"] == [0, 1, 2] and columns["scaled"] == [0, 2, 4]
+    assert (os.getpid() in columns["parent"]) == (way == "run_path")
 
 
 def test_a_row_is_in_the_file_as_soon_as_it_is_known(path):
@@ -184,7 +302,7 @@ def test_rows_of_other_code_are_dropped_before_anything_runs(path, tmp_path):
     toy = Toy()
     old = run_seeds(toy.function(), range(2), path, modules=[load(source)])
     source.write_text("STEP = 2\n")
-    with pytest.raises(RuntimeError):
+    with pytest.RaisesGroup(RuntimeError):
         run_seeds(Toy(failing=0).function(), [0], path, modules=[load(source)])
     assert not path.exists()
     new = run_seeds(toy.function(), range(3), path, modules=[load(source)])
@@ -263,6 +381,9 @@ class Bad:
     def results(self, **results):
         run_seeds(lambda seed: results, [0], self.path)
 
+    def no_results(self):
+        run_seeds(lambda seed: None, [0], self.path)
+
     def changing_columns(self):
         run_seeds(lambda seed: {f"result_{seed}": 0}, [0, 1], self.path)
 
@@ -306,6 +427,7 @@ class Bad:
         (lambda bad: bad.results(seed=1), "run"),
         (lambda bad: bad.results(code=1), "run"),
         (lambda bad: bad.changing_columns(), "run"),
+        (lambda bad: bad.no_results(), "run"),
         (lambda bad: bad.new_setting(), "run"),
         (lambda bad: bad.run(print), "run"),
         (lambda bad: bad.run(partial(Toy().function(), scale=2)), "run"),

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+import pgbook.mdp
 from pgbook.environments import gridworld, short_corridor, two_state_chain, two_step
 from pgbook.mdp import TabularMDP
 
@@ -489,3 +490,39 @@ def test_largest_allowed_tree_is_enumerated_without_delay():
     mdp = dataclasses.replace(two_state_chain(), horizon=16)
     _, probability = mdp.trajectories(same_everywhere(0.5, 2))
     assert len(probability) == 2**16
+
+
+def test_random_mdps_are_drawn_from_their_seed_and_never_end():
+    draws = [
+        pgbook.mdp.random_mdp(4, 3, 0.9, torch.Generator().manual_seed(seed))
+        for seed in (0, 0, 1)
+    ]
+    assert torch.equal(draws[0].transition, draws[1].transition)
+    assert torch.equal(draws[0].reward, draws[1].reward)
+    assert not torch.equal(draws[0].transition, draws[2].transition)
+    assert draws[0].reward.shape == (4, 3)
+    assert draws[0].discount == 0.9
+    assert draws[0].horizon is None
+    assert (draws[0].ending == 0).all()
+
+
+def test_rows_of_random_mdps_are_uniform_distributions():
+    # The first of four coordinates has mean 1/4 and variance 3/80.
+    mdp = pgbook.mdp.random_mdp(4, 2000, 0.9, torch.Generator().manual_seed(0))
+    first = mdp.transition[..., 0]
+    assert abs(first.mean() - 1 / 4) < 6 * (3 / 80 / 8000) ** 0.5
+    assert abs(first.var() - 3 / 80) < 0.003
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ((0, 2, 0.9), "states"),
+        ((2, 2.5, 0.9), "actions"),
+        ((2, 2, 1.0), "discount"),
+        ((2, 2, -0.1), "discount"),
+    ],
+)
+def test_bad_sizes_of_random_mdps_name_the_argument(arguments, argument):
+    with pytest.raises(ValueError, match=f"^{argument}: "):
+        pgbook.mdp.random_mdp(*arguments, torch.Generator())

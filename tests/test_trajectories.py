@@ -9,7 +9,12 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from pgbook.trajectories import Trajectories, collect, collect_episodes
+from pgbook.trajectories import (
+    Trajectories,
+    collect,
+    collect_episodes,
+    finished_returns,
+)
 
 COUNTS = 6
 
@@ -459,3 +464,22 @@ def collect_after(columns, size=4):
 def test_bad_input_names_the_argument(call, argument):
     with pytest.raises(ValueError, match=f"^{argument}: "):
         call()
+
+
+def test_finished_returns_go_on_from_the_record_before():
+    rewards = torch.tensor([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
+    terminated = torch.tensor([[False, True], [True, False], [False, False]])
+    truncated = torch.tensor([[False, False], [False, False], [False, True]])
+    observations, none = torch.zeros(4, 2), torch.ones(3, 2, dtype=torch.bool)
+    record = Trajectories(
+        observations, torch.zeros(3, 2), rewards, terminated, truncated, none
+    )
+    returns, running = finished_returns(record, torch.tensor([100.0, 200.0]))
+    assert returns == [210.0, 103.0, 60.0]
+    assert running.tolist() == [4.0, 0.0]
+
+
+def test_finished_returns_need_one_running_sum_per_environment():
+    record = collect(CountingEnvs(3), CountingPolicy(), 5, seeded())
+    with pytest.raises(ValueError, match=r"^running: "):
+        finished_returns(record, torch.zeros(2))

@@ -6,11 +6,16 @@ A shared room. Importing it registers `pgbook/TwoStep-v0`, `pgbook/ShortCorridor
 `TabularMDP`: `two_step`, `short_corridor`, `two_state_chain`, `gridworld`, `bandit`.
 `TabularEnv` and `TabularVectorEnv` play any other `TabularMDP`.
 
-`catalog` holds the five, `tabular` the two classes that play them.
+`pgbook/Acrobot-v1` and `pgbook/Pendulum-v1` are Gymnasium's environments, with batched
+forms for `gymnasium.make_vec(…, vectorization_mode="vector_entry_point")`.
+
+`catalog` holds the five, `tabular` the two classes that play them, `classic` the two
+batched forms, `batched` what all batched forms share.
 """
 
 import gymnasium
 
+from pgbook.environments.batched import BatchedEnv
 from pgbook.environments.catalog import (
     Bandit,
     BanditVector,
@@ -28,13 +33,17 @@ from pgbook.environments.catalog import (
     two_state_chain,
     two_step,
 )
+from pgbook.environments.classic import AcrobotVector, PendulumVector
 from pgbook.environments.tabular import TabularEnv, TabularVectorEnv
 
 __all__ = [
+    "AcrobotVector",
     "Bandit",
     "BanditVector",
+    "BatchedEnv",
     "Gridworld",
     "GridworldVector",
+    "PendulumVector",
     "ShortCorridor",
     "ShortCorridorVector",
     "TabularEnv",
@@ -64,4 +73,13 @@ for _name, _steps in _MAX_EPISODE_STEPS.items():
         entry_point=f"pgbook.environments:{_name}",
         vector_entry_point=f"pgbook.environments:{_name}Vector",
         max_episode_steps=_steps,
+    )
+
+for _name, _steps, _threshold in (("Acrobot", 500, -100), ("Pendulum", 200, None)):
+    gymnasium.register(
+        id=f"pgbook/{_name}-v1",
+        entry_point=f"gymnasium.envs.classic_control:{_name}Env",
+        vector_entry_point=f"pgbook.environments:{_name}Vector",
+        max_episode_steps=_steps,
+        reward_threshold=_threshold,
     )

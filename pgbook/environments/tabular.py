@@ -12,10 +12,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
-from pgbook._checks import require, require_count
+from pgbook._checks import require
+from pgbook.environments.batched import BatchedEnv
 from pgbook.mdp import TabularMDP
 
 
@@ -92,25 +91,18 @@ class TabularEnv(gymnasium.Env):
         return np.where(ended, state, successor), reward, ended
 
 
-class TabularVectorEnv(VectorEnv):
-    """Plays N copies of a `TabularEnv` at once, in batched NumPy.
-
-    Copies whose episode has ended are reset by the next step, which ignores their
-    action, pays 0 and returns the observation of the new start (Gymnasium's next-step
-    autoreset). All copies draw from one generator, so one integer seeds them all.
+class TabularVectorEnv(BatchedEnv):
+    """Plays N copies of a `TabularEnv` at once.
 
     Args:
         num_envs: number of copies N.
-        max_episode_steps: steps after which an episode is truncated, None for never;
-            `gymnasium.make_vec` hands on the registered number.
+        max_episode_steps: steps after which an episode is truncated, None for never.
         **arguments: what the environment `single` takes.
 
     Raises:
-        ValueError: if num_envs or max_episode_steps is no integer from 1; by `step`,
-            if the actions are not N of the A actions.
+        ValueError: as `BatchedEnv` does.
     """
 
-    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
     single: type[TabularEnv] = TabularEnv
 
     def __init__(
@@ -120,55 +112,25 @@ class TabularVectorEnv(VectorEnv):
         **arguments: Any,
     ) -> None:
         """Make the one environment that is played N times."""
-        require_count(num_envs=num_envs)
-        if max_episode_steps is not None:
-            require_count(max_episode_steps=max_episode_steps)
-        self.num_envs = num_envs
-        self.max_episode_steps = max_episode_steps or np.inf
         self.env = self.single(**arguments)
-        self.single_observation_space = self.env.observation_space
-        self.single_action_space = self.env.action_space
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self.state: np.ndarray | None = None
+        spaces = self.env.observation_space, self.env.action_space
+        super().__init__(*spaces, num_envs, max_episode_steps)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start all episodes; options are not used."""
-        super().reset(seed=seed)
-        self.state = self._starts(self.num_envs)
-        self.steps = np.zeros(self.num_envs, dtype=np.int64)
-        self.ended = np.zeros(self.num_envs, dtype=bool)
-        return self.env.observe[self.state], {}
-
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Play one action per copy, or reset the copy if its episode has ended."""
-        if self.state is None:
-            raise ResetNeeded("call reset before step")
-        if not self.action_space.contains(actions):  # its text takes long: only then
-            require(False, "actions", actions, f"an element of {self.action_space}")
-        state, reward, terminated = self.env.play(self.state, actions, self.np_random)
-        self.steps += 1
-        terminated |= self.steps >= self.env.horizon
-        truncated = self.steps >= self.max_episode_steps
-
-        filler = self.ended
-        if filler.any():
-            state[filler] = self._starts(filler.sum())
-            self.steps[filler] = 0
-            reward[filler] = 0.0
-            terminated[filler] = truncated[filler] = False
-
-        self.state, self.ended = state, terminated | truncated
-        return self.env.observe[state], reward, terminated, truncated, {}
-
-    def _starts(self, count: int) -> np.ndarray:
+    def starts(self, count: int) -> np.ndarray:
         """Draw initial states, [count]."""
         sums = self.env.initial_sums
         return _draw(np.broadcast_to(sums, (count, len(sums))), self.np_random)
+
+    def play(
+        self, state: np.ndarray, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw next states, rewards and ends, [N] each; a horizon ends the task."""
+        state, reward, ended = self.env.play(state, actions, self.np_random)
+        return state, reward, ended | (self.steps >= self.env.horizon)
+
+    def observe(self, state: np.ndarray) -> np.ndarray:
+        """Numbers under which the agent sees the states, [N]."""
+        return self.env.observe[state]
 
 
 def _cumulative(probability: np.ndarray, ending: np.ndarray) -> np.ndarray:

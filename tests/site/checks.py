@@ -1,6 +1,8 @@
 """What can be wrong with a built page; each function returns what it found."""
 
 import re
+from collections import Counter
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -9,18 +11,86 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+WIDTHS = WIDE, NARROW = 1400, 360
+THEMES = "light", "dark"
+CONTRAST, SCROLL = "color-contrast", "scrollable-region-focusable"
+SETTLED = 600  # ms: scripts answer a new width, or a changed page, 300 ms later
+STILL = "*, *::before, *::after { transition: none !important }"
 OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
-CONTRAST = "color-contrast"  # the slow rule
+SET_THEME = "theme => { document.documentElement.dataset.theme = theme }"
 VIOLATIONS = """async options => {
-  const { violations } = await axe.run(options);
+  const checks = { "color-contrast": { options: { ignoreLength: true } } };  // letters
+  const { violations } = await axe.run({ ...options, checks, preload: false });
   return violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html.slice(0, 200)}`));
 }"""
+
+# Nine in ten elements are pieces of formulas and of highlighted code. Of those that
+# look the same in each theme (color, size, weight, what lies behind), axe needs three.
+THIN = """themes => {
+  const pieces = [...document.querySelectorAll(
+    ".katex-html, .katex-html *, .katex-mathml *, .highlight span, .sig span, code span"
+  )];
+  const written = pieces.filter(piece =>
+    [...piece.childNodes].some(node => node.nodeType === 3 && node.data.trim()));
+  const looks = new Map(written.map(piece => [piece, ""]));
+  for (const theme of themes) {
+    document.documentElement.dataset.theme = theme;
+    const grounds = new Map([[null, ""]]);
+    const ground = element => {
+      if (!grounds.has(element)) {
+        const { backgroundColor, backgroundImage, opacity } = getComputedStyle(element);
+        const own = `${backgroundColor} ${backgroundImage} ${opacity}`;
+        const behind = ground(element.parentElement);
+        const clear = own === "rgba(0, 0, 0, 0) none 1";
+        grounds.set(element, clear ? behind : `${behind}/${own}`);
+      }
+      return grounds.get(element);
+    };
+    for (const piece of written) {
+      const { color, fontSize, fontWeight } = getComputedStyle(piece);
+      const shown = piece.checkVisibility({ visibilityProperty: true })
+        && !piece.closest(".katex-mathml");
+      const letter = piece.textContent.trim().length === 1;
+      const look = [color, fontSize, fontWeight, shown, letter, ground(piece)];
+      looks.set(piece, looks.get(piece) + look);
+    }
+  }
+  document.documentElement.dataset.theme = themes[0];
+  const counts = {}, kept = new Set();
+  for (const [piece, look] of looks) {
+    counts[look] = (counts[look] ?? 0) + 1;
+    if (counts[look] > 3) continue;
+    for (let node = piece; node; node = node.parentElement) kept.add(node);
+  }
+  for (const piece of pieces) {
+    if (kept.has(piece) || !piece.isConnected) continue;
+    if (piece.id || piece.querySelector("[id], a, button, input")) continue;
+    const text = piece.textContent;
+    piece.replaceWith(piece.closest(".katex-html") ? text.slice(0, 2) : text);
+  }
+}"""
+
+
+@dataclass
+class Visit:
+    """What a browser sees on a page."""
+
+    errors: list[str]
+    strangers: list[str]  # requests that leave the machine
+    overflow: dict[int, int]  # by how many pixels the page is wider than the screen
+    violations: dict[tuple[int, str], list[str]]  # what axe finds
 
 
 @cache
 def soup(path: Path) -> BeautifulSoup:
     """The page, parsed."""
     return BeautifulSoup(path.read_text("utf8"), "html.parser")
+
+
+@cache
+def ids(path: Path) -> list[str]:
+    """The ids of a page, read without parsing it."""
+    return re.findall(r'<[^<>]*\sid="([^"]*)"', path.read_text("utf8"))
 
 
 def bad_formulas(path: Path) -> list[str]:
@@ -49,7 +119,7 @@ def broken_links(path: Path, root: Path) -> list[str]:
         target = (path.parent / file).resolve() if file else path.resolve()
         lands = target.is_file() and target.is_relative_to(root.resolve())
         if lands and anchor and target.suffix == ".html":
-            lands = soup(target).find(id=unquote(anchor)) is not None
+            lands = unquote(anchor) in ids(target)
         if not lands:
             broken.append(url)
     return broken
@@ -57,8 +127,7 @@ def broken_links(path: Path, root: Path) -> list[str]:
 
 def duplicate_ids(path: Path) -> list[str]:
     """Ids that stand more than once on the page."""
-    ids = [element["id"] for element in soup(path).select("[id]")]
-    return sorted({i for i in ids if ids.count(i) > 1})
+    return sorted(i for i, times in Counter(ids(path)).items() if times > 1)
 
 
 def pictures_without_words(path: Path) -> list[str]:
@@ -70,7 +139,7 @@ def pictures_without_words(path: Path) -> list[str]:
 def open_page(browser, path: Path):
     """Open a page, and record its errors and what it asks for."""
     page = browser.new_page(
-        viewport={"width": 1400, "height": 1000}, reduced_motion="reduce"
+        viewport={"width": WIDE, "height": 1000}, reduced_motion="reduce"
     )
     page.errors, page.requested = [], []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
@@ -83,31 +152,37 @@ def open_page(browser, path: Path):
     page.on("requestfailed", lambda request: page.errors.append(request.url))
     page.on("request", lambda request: page.requested.append(request.url))
     page.goto(path.as_uri(), wait_until="load")
+    page.add_style_tag(content=STILL)  # a color in transition is not that of the theme
     page.add_script_tag(path=AXE)
     return page
 
 
-def requests_to_others(page) -> list[str]:
-    """Requests that leave the machine."""
-    return [u for u in page.requested if not u.startswith(("file:", "data:", "blob:"))]
+def visit(browser, path: Path) -> Visit:
+    """Look at a page once: wide, narrow, and with its repeated pieces taken out.
 
-
-def overflow(page, width: int) -> int:
-    """By how many pixels the page is wider than the screen."""
-    page.set_viewport_size({"width": width, "height": 800})
-    return page.evaluate(OVERFLOW)
-
-
-def violations(page, width: int, theme: str) -> list[str]:
-    """What axe finds at a width in a theme.
-
-    Contrast is looked at in the wide page only, since a width changes no color; of
-    the dark page nothing else is, since a theme changes only colors.
+    What scrolls is looked for before that, since a formula without its pieces does not.
+    Contrast is measured in the wide page only, since a width changes no color; of the
+    dark page nothing else is, since a theme changes only colors.
     """
-    options = {"runOnly": [CONTRAST]} if theme == "dark" else {}
-    if width < 1000:
-        options = {"rules": {CONTRAST: {"enabled": False}}}
+    page = open_page(browser, path)
+    overflow, found = {WIDE: page.evaluate(OVERFLOW)}, {}
+    resize(page, NARROW)
+    overflow[NARROW] = page.evaluate(OVERFLOW)
+    scrolling = page.evaluate(VIOLATIONS, {"runOnly": [SCROLL]})
+    page.evaluate(THIN, THEMES)
+    options = {"rules": {CONTRAST: {"enabled": False}, SCROLL: {"enabled": False}}}
+    found[NARROW, "light"] = scrolling + page.evaluate(VIOLATIONS, options)
+    resize(page, WIDE)
+    found[WIDE, "light"] = page.evaluate(VIOLATIONS, {})
+    page.evaluate(SET_THEME, "dark")
+    found[WIDE, "dark"] = page.evaluate(VIOLATIONS, {"runOnly": [CONTRAST]})
+    ours = ("file:", "data:", "blob:")
+    strangers = [url for url in page.requested if not url.startswith(ours)]
+    page.close()
+    return Visit(page.errors, strangers, overflow, found)
+
+
+def resize(page, width: int) -> None:
+    """Give the page another width, and its scripts the time to follow."""
     page.set_viewport_size({"width": width, "height": 1000})
-    page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-    page.wait_for_timeout(600)  # scripts and colors follow with a delay
-    return page.evaluate(VIOLATIONS, options)
+    page.wait_for_timeout(SETTLED)

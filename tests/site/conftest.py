@@ -1,10 +1,12 @@
 """One browser for all pages of the built book."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
@@ -42,11 +44,22 @@ def pytest_sessionstart(session):
 
 
 def pytest_generate_tests(metafunc):
-    """Every test of a page runs on every page, in the dark on those of the book."""
+    """Every test of a page runs on every page."""
     if "page_name" in metafunc.fixturenames:
-        dark = metafunc.function.__name__.endswith("in_the_dark")
-        names = [page for page in pages() if page.startswith("book/") or not dark]
-        metafunc.parametrize("page_name", names, scope="module")
+        metafunc.parametrize("page_name", pages(), scope="module")
+
+
+class PageScheduling(LoadScopeScheduling):
+    """All tests of a page run in one process, which opens the page once."""
+
+    def _split_scope(self, nodeid):
+        page = re.search(r"\[(.*\.html)", nodeid)
+        return page[1] if page else nodeid
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Hand out the tests by pages."""
+    return PageScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,16 @@
 
 import pytest
 from checks import (
+    NARROW,
+    THEMES,
+    THIN,
+    WIDE,
     bad_formulas,
     broken_links,
     duplicate_ids,
     open_page,
-    overflow,
     pictures_without_words,
-    requests_to_others,
-    violations,
+    visit,
 )
 
 SOUND = """<!DOCTYPE html>
@@ -32,10 +34,9 @@ def page(tmp_path):
 
 def test_the_page_without_a_fault_is_green(browser, page):
     path = page('<p>A <a href="#top">link</a>.</p>')
-    opened = open_page(browser, path)
-    assert opened.errors == requests_to_others(opened) == []
-    assert violations(opened, 1400, "light") == []
-    assert overflow(opened, 360) <= 0
+    seen = visit(browser, path)
+    assert seen.errors == seen.strangers == []
+    assert not any(seen.violations.values()) and max(seen.overflow.values()) <= 0
     assert bad_formulas(path) == duplicate_ids(path) == []
     assert broken_links(path, path.parent) == pictures_without_words(path) == []
 
@@ -70,33 +71,95 @@ def test_a_picture_without_words_is_found(page):
 
 @pytest.mark.parametrize("script", ["missing()", "console.error('wrong')"])
 def test_a_script_error_is_found(browser, page, script):
-    assert open_page(browser, page(f"<script>{script}</script>")).errors != []
+    assert visit(browser, page(f"<script>{script}</script>")).errors != []
 
 
 def test_a_request_to_another_machine_is_found(browser, page):
     url = "http://127.0.0.1:9/picture.png"
-    opened = open_page(browser, page(f'<img src="{url}" alt="">'))
-    assert requests_to_others(opened) == [url]
-    assert url in opened.errors
+    seen = visit(browser, page(f'<img src="{url}" alt="">'))
+    assert seen.strangers == [url]
+    assert url in seen.errors
 
 
 def test_a_page_wider_than_the_screen_is_found(browser, page):
-    opened = open_page(browser, page('<p style="width:600px">Wide.</p>'))
-    assert overflow(opened, 1400) <= 0 < overflow(opened, 360)
+    seen = visit(browser, page('<p style="width:600px">Wide.</p>'))
+    assert seen.overflow[WIDE] <= 0 < seen.overflow[NARROW]
 
 
-PALE = '<p style="color:#eee;background:#fff">Pale.</p>'
-NAMELESS = "<button></button>"
+ALL = {(WIDE, "light"), (WIDE, "dark"), (NARROW, "light")}
+CONTRAST = {(WIDE, "light"), (WIDE, "dark")}
+CODE = f"""<div class="highlight"><pre>{'<span class="n">sound</span> ' * 20}
+<span class="n" STYLE>pale</span></pre></div>"""
+FORMULA = """<p><span class="katex"><span class="katex-mathml" style="position:absolute;
+clip:rect(1px,1px,1px,1px)"><math><mi>x</mi></math></span><span class="katex-html"
+aria-hidden="true"><span class="base"><span class="mord" STYLE>x</span></span></span>
+</span></p>"""
+SIGNATURE = '<dl><dt class="sig"><span STYLE>name</span></dt><dd>Does.</dd></dl>'
+HIDDEN = (
+    '<details><summary>More</summary><div style="color:#eee">FORMULA</div></details>'
+)
+PALE, PALE_GROUND = 'style="color:#eee"', 'style="background:#111"'
+IN_ONE_THEME = """<style>html[data-theme=THEME] .pale { color: #eee }
+span { transition: color 2s }</style>"""
 
 
 @pytest.mark.parametrize(
-    "fault, width, theme",
+    "fault, found",
     [
-        (PALE, 1400, "light"),
-        (PALE, 1400, "dark"),
-        (NAMELESS, 1400, "light"),
-        (NAMELESS, 360, "light"),
+        ('<p style="color:#eee;background:#fff">Pale.</p>', CONTRAST),
+        ("<button></button>", ALL - CONTRAST | {(WIDE, "light")}),
+        (CODE.replace("STYLE", PALE), CONTRAST),
+        (CODE + CODE.replace("STYLE", PALE_GROUND), CONTRAST),
+        (f"{CODE * 4}<div {PALE_GROUND}>{CODE}</div>", CONTRAST),
+        (SIGNATURE * 20 + SIGNATURE.replace("STYLE", PALE), CONTRAST),
+        (FORMULA * 20 + FORMULA.replace("STYLE", PALE), CONTRAST),
+        (FORMULA * 20 + f"<div {PALE_GROUND}>{FORMULA}</div>", CONTRAST),
+        (
+            HIDDEN.replace("FORMULA", FORMULA * 5) + f"<div {PALE}>{FORMULA}</div>",
+            CONTRAST,
+        ),
+    ],
+    ids=[
+        "a pale text",
+        "a button without a name",
+        "a pale token",
+        "a token on a dark ground",
+        "code on a dark ground",
+        "a pale signature",
+        "a pale formula",
+        "a formula on a dark ground",
+        "a pale formula behind hidden ones",
     ],
 )
-def test_an_accessibility_violation_is_found(browser, page, fault, width, theme):
-    assert violations(open_page(browser, page(fault)), width, theme) != []
+def test_an_accessibility_violation_is_found(browser, page, fault, found):
+    violations = visit(browser, page(fault)).violations
+    assert {where for where, what in violations.items() if what} == found
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("piece", [CODE, FORMULA], ids=["token", "formula"])
+def test_a_piece_that_is_pale_in_one_theme_is_found_there(browser, page, piece, theme):
+    style = IN_ONE_THEME.replace("THEME", theme)
+    pale = (
+        piece.replace("STYLE", "")
+        .replace("mord", "mord pale")
+        .replace('n" >p', 'n pale" >p')
+    )
+    violations = visit(browser, page(style + piece * 20 + pale)).violations
+    assert {where for where, what in violations.items() if what} == {(WIDE, theme)}
+
+
+def test_a_formula_that_scrolls_out_of_reach_of_the_keyboard_is_found(browser, page):
+    wide = FORMULA.replace("STYLE", 'style="display:inline-block;width:600px"')
+    fault = f'<div style="overflow-x:auto;white-space:nowrap">{wide}</div>'
+    violations = visit(browser, page(fault)).violations
+    assert {where for where, what in violations.items() if what} == {(NARROW, "light")}
+
+
+def test_few_pieces_are_left_to_axe(browser, page):
+    opened = open_page(browser, page(CODE * 50 + FORMULA * 500))
+    opened.evaluate(THIN, THEMES)
+    assert opened.locator(".highlight span, .katex-html").count() < 20
+    assert opened.locator(".katex").count() == 500
+    assert opened.locator("pre").last.inner_text().count("sound") == 20
+    opened.close()

@@ -2,24 +2,22 @@
 
 import pytest
 from checks import (
+    WIDE,
+    WIDTHS,
     bad_formulas,
     broken_links,
     duplicate_ids,
     open_page,
-    overflow,
     pictures_without_words,
-    requests_to_others,
-    violations,
+    visit,
 )
 from conftest import HTML, ROOT, pages
 
 
 @pytest.fixture(scope="module")
-def opened(browser, page_name):
-    """The page in the browser."""
-    page = open_page(browser, HTML / page_name)
-    yield page
-    page.close()
+def seen(browser, page_name):
+    """What the browser sees on the page."""
+    return visit(browser, HTML / page_name)
 
 
 def test_the_book_has_its_pages():
@@ -28,12 +26,12 @@ def test_the_book_has_its_pages():
     assert sources <= built
 
 
-def test_scripts_run_without_error(opened, page_name):
-    assert opened.errors == []
+def test_scripts_run_without_error(seen):
+    assert seen.errors == []
 
 
-def test_no_request_leaves_the_machine(opened, page_name):
-    assert requests_to_others(opened) == []
+def test_no_request_leaves_the_machine(seen):
+    assert seen.strangers == []
 
 
 def test_formulas_are_rendered(page_name):
@@ -52,18 +50,18 @@ def test_images_have_text_alternatives(page_name):
     assert pictures_without_words(HTML / page_name) == []
 
 
-@pytest.mark.parametrize("width", [1400, 360])
-def test_nothing_is_wider_than_the_screen(opened, page_name, width):
-    assert overflow(opened, width) <= 0
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_screen(seen, width):
+    assert seen.overflow[width] <= 0
 
 
-@pytest.mark.parametrize("width", [1400, 360])
-def test_no_accessibility_violation(opened, page_name, width):
-    assert violations(opened, width, "light") == []
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_accessibility_violation(seen, width):
+    assert seen.violations[width, "light"] == []
 
 
-def test_no_accessibility_violation_in_the_dark(opened, page_name):
-    assert violations(opened, 1400, "dark") == []
+def test_no_accessibility_violation_in_the_dark(seen):
+    assert seen.violations[WIDE, "dark"] == []
 
 
 def test_a_slider_follows_the_keyboard(browser):
