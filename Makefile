@@ -59,6 +59,8 @@ serve: book  ## the built book at http://127.0.0.1:8000
 bench: .venv/peers/installed  ## the package beside its peers, in one run (some minutes)
 	@.venv/peers/bin/python benchmarks/gae.py
 	@.venv/peers/bin/python benchmarks/a2c.py
+	@.venv/peers/bin/python benchmarks/ppo.py
+	@.venv/peers/bin/python benchmarks/scaling.py
 
 cluster: .venv/peers/installed  ## the seeds of an experiment on two workers of a Dask cluster
 	@.venv/peers/bin/python -m pytest benchmarks/test_cluster.py
