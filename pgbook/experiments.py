@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import islice
+from itertools import compress, islice
 from numbers import Integral, Real
 from pathlib import Path
 from platform import python_version
@@ -117,6 +117,30 @@ def read_rows(path: str | Path) -> dict[str, list[Cell]]:
         name: texts if name in TEXTS else _converted(texts)
         for name, texts in columns.items()
     }
+
+
+def rows_where(
+    rows: Mapping[str, Sequence[Cell]], **settings: object
+) -> dict[str, list[Cell]]:
+    """Keep the rows that have these settings.
+
+    Args:
+        rows: columns of a results file, as `read_rows` gives them.
+        settings: the value that each of these columns must have.
+
+    Returns:
+        The same columns, of the rows that are left, in their order.
+
+    Raises:
+        ValueError: if a setting is no column, or no row has them all.
+    """
+    for name in settings:
+        require(name in rows, "settings", name, f"one of {sorted(rows)}")
+    wanted = tuple(settings.values())
+    found = zip(*(rows[name] for name in settings), strict=True)
+    keep = [row == wanted for row in found] if settings else [True] * len(rows["seed"])
+    require(any(keep), "settings", settings, "settings of at least one row")
+    return {name: list(compress(column, keep)) for name, column in rows.items()}
 
 
 def code_hash(*sources: ModuleType | Path) -> str:

@@ -32,6 +32,11 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def __format__(self, spec: str) -> str:
+        """Write each number by the specification: estimate (low to high)."""
+        numbers = (format(number, spec).replace("inf", "∞") for number in self)
+        return "{} ({} to {})".format(*numbers)
+
 
 def mean_interval(samples: ArrayLike, confidence: float = 0.95) -> Interval:
     """Sample mean with Student's interval.
@@ -59,6 +64,39 @@ def mean_interval(samples: ArrayLike, confidence: float = 0.95) -> Interval:
     mean = samples.mean().item()
     half = _student(confidence, n - 1) * samples.std().item() / n**0.5
     return Interval(mean, mean - half, mean + half)
+
+
+def median_interval(samples: ArrayLike, outside: int = 0) -> Interval:
+    """Sample median between two of the sorted samples.
+
+        low, high = sorted(samples)[outside], sorted(samples)[n - 1 - outside]
+
+    Covers the median of any continuous distribution with probability
+    1 - 2 P(X <= outside), X binomial(n, 1/2): 0.94 for five samples and none outside,
+    0.98 for ten and one. A sample may be infinite: a run that never arrived.
+
+    Args:
+        samples: independent samples, none of them NaN, [n].
+        outside: how many samples lie beyond each end.
+
+    Returns:
+        The median and the ends of its interval.
+
+    Raises:
+        ValueError: if there is no sample, one is NaN, or none would be left.
+
+    Source: Conover (1999), section 3.2.
+    """
+    samples = torch.as_tensor(samples, dtype=torch.float64).detach()
+    require_shape((None,), samples=samples)
+    require_not_empty(samples=samples)
+    require(not samples.isnan().any(), "samples", "NaN", "numbers or infinities")
+    require_count(0, outside=outside)
+    n = len(samples)
+    require(2 * outside < n, "outside", outside, f"less than half of {n} samples")
+    ordered = samples.sort().values.tolist()
+    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    return Interval(middle, ordered[outside], ordered[n - 1 - outside])
 
 
 def proportion_interval(

@@ -21,7 +21,7 @@ from joblib import parallel_config, register_parallel_backend
 from joblib.parallel import ThreadingBackend
 
 import pgbook.statistics
-from pgbook.experiments import code_hash, read_rows, run_seeds
+from pgbook.experiments import code_hash, read_rows, rows_where, run_seeds
 
 
 class Toy:
@@ -447,3 +447,22 @@ class Bad:
 def test_bad_input_names_the_argument(call, argument, tmp_path):
     with pytest.raises(ValueError, match=f"^{argument}: "):
         call(Bad(tmp_path))
+
+
+ROWS = {"seed": [0, 1, 0], "task": ["a", "a", "b"], "rate": [0.1, 0.2, 0.1]}
+
+
+def test_rows_where_keeps_the_rows_with_all_settings():
+    assert rows_where(ROWS, task="a", rate=0.1) == {
+        "seed": [0],
+        "task": ["a"],
+        "rate": [0.1],
+    }
+    assert rows_where(ROWS, rate=0.1)["task"] == ["a", "b"]
+    assert rows_where(ROWS) == ROWS
+
+
+@pytest.mark.parametrize("settings", [{"color": 1}, {"task": "c"}, {"rate": "0.1"}])
+def test_rows_where_says_that_a_setting_is_unknown_or_fits_no_row(settings):
+    with pytest.raises(ValueError, match="^settings: "):
+        rows_where(ROWS, **settings)

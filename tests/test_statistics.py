@@ -1,6 +1,6 @@
 """Intervals by hand, by definition, and by counting how often they cover."""
 
-from math import comb, exp, log, sqrt
+from math import comb, exp, inf, log, sqrt
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from pgbook.statistics import (
     enumerated_moments,
     interquartile_mean,
     mean_interval,
+    median_interval,
     proportion_interval,
     slope_interval,
 )
@@ -289,3 +290,38 @@ ONE, PAIR = torch.ones(1).double(), torch.zeros(2, 3).double()
 def test_bad_input_names_the_argument(call, argument):
     with pytest.raises(ValueError, match=f"^{argument}: "):
         call()
+
+
+def test_median_interval_by_hand():
+    assert median_interval([9, 1, 4]) == (4, 1, 9)
+    assert median_interval([9, 1, 4, 3], 1) == (3.5, 3, 4)
+    assert median_interval([inf, 2, 5, inf, inf], 1) == (inf, 5, inf)
+
+
+@pytest.mark.parametrize("n, outside", [(5, 0), (10, 1), (9, 3)])
+def test_median_interval_covers_as_often_as_its_order_statistics(n, outside):
+    within = 1 - 2 * sum(comb(n, k) for k in range(outside + 1)) / 2**n
+    runs = normal(40_000, n, seed=n).exp()  # of median 1
+    intervals = [median_interval(run, outside) for run in runs]
+    assert_covers(intervals, 1, within, within - 0.02)
+
+
+def test_an_interval_is_written_with_its_ends():
+    assert f"{Interval(1234.5, 2, float('inf')):,.0f}" == "1,234 (2 to ∞)"
+    assert format(Interval(0.5, 0.25, 0.75), ".1%") == "50.0% (25.0% to 75.0%)"
+
+
+@pytest.mark.parametrize(
+    "samples, outside, argument",
+    [
+        ([], 0, "samples"),
+        ([[1.0]], 0, "samples"),
+        ([1.0, float("nan")], 0, "samples"),
+        ([1.0, 2.0], 1, "outside"),
+        ([1.0, 2.0], -1, "outside"),
+        ([1.0, 2.0], 0.5, "outside"),
+    ],
+)
+def test_median_interval_names_a_bad_argument(samples, outside, argument):
+    with pytest.raises(ValueError, match=f"^{argument}: "):
+        median_interval(samples, outside)

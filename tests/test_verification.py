@@ -128,6 +128,17 @@ def test_unbiased_compares_directions_without_variance_exactly():
         verify_unbiased("eq-a", samples, torch.tensor([1e-6, 1e-6]))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_unbiased_takes_rounding_for_no_variance(seed):
+    x, spread = normal(5000, 2, seed=seed), normal(2, 9, seed=seed + 10)
+    of_two = verify_unbiased("eq-a", x, torch.zeros(2)).text
+    of_nine = verify_unbiased("eq-a", x @ spread, torch.zeros(9)).text
+    assert of_nine == of_two.replace("2 numbers", "9 numbers")
+    with pytest.raises(AssertionError, match="no variance"):
+        off = torch.linalg.svd(spread).Vh[-1]  # a direction that the samples lack
+        verify_unbiased("eq-a", x @ spread, 1e-6 * off)
+
+
 def test_unbiased_with_constant_samples_is_an_identity():
     verify_unbiased("eq-a", torch.ones(10, 2), torch.ones(2))
     with pytest.raises(AssertionError, match="no variance"):
