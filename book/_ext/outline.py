@@ -201,11 +201,21 @@ def definitions(stem: str) -> list[str]:
 
 
 @cache
+def glossary_entries() -> list[list[str]]:
+    """The lines of each entry of the glossary: its names, and indented what it says."""
+    body = re.search(r"\{glossary\}\n:sorted:\n(.*?)^:::$", source("glossary"), BLOCKS)
+    return [entry.split("\n") for entry in body[1].strip().split("\n\n")]
+
+
 def glossary() -> dict[str, list[str]]:
     """The terms of the glossary, each with the bold words that its entry points to."""
-    body = re.search(r"\{glossary\}\n:sorted:\n(.*?)^:::$", source("glossary"), BLOCKS)
-    entries = body[1].strip().split("\n\n")
     return {
-        entry.split("\n")[0]: re.findall(r"\{defined\}`([^`]+)`", entry)
-        for entry in entries
+        entry[0]: re.findall(r"\{defined\}`([^`]+)`", entry[-1])
+        for entry in glossary_entries()
     }
+
+
+def names(term: str) -> list[str]:
+    """What a term of the glossary is called: the term, and its other names."""
+    (entry,) = [lines for lines in glossary_entries() if lines[0] == term]
+    return [line for line in entry if not line.startswith(" ")]
