@@ -1,5 +1,7 @@
 """Every page, as a reader's browser sees it: wide and narrow, light and dark."""
 
+import re
+
 import pytest
 from checks import (
     WIDE,
@@ -80,4 +82,11 @@ def test_a_slider_follows_the_keyboard(browser):
     knob.press("ArrowLeft")
     assert shown() == first
     assert all(a != b for a, b in zip(first, second, strict=True))
+    page.close()
+
+
+def test_the_cheat_sheet_prints_on_one_sheet(browser):
+    page = open_page(browser, HTML / "book" / "cheat_sheet.html")
+    sheet = page.pdf(format="A4", margin=dict.fromkeys(("top", "bottom"), "10mm"))
+    assert len(re.findall(rb"/Type\s*/Page\b", sheet)) == 1
     page.close()
