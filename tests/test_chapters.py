@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jupytext
 import pytest
-from test_layout import chapters
+from outline import chapters, prose
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "book").glob("[!_]*.md"))
@@ -41,27 +41,6 @@ def cells(page: Path) -> list:
         for cell in jupytext.read(page, fmt="md:myst").cells
         if cell.cell_type == "code"
     ]
-
-
-NOT_PROSE = (
-    r"\A---\n.*?\n---\n",  # front matter
-    r"^(`{3,}|:{3,})\{(?:code-cell|literalinclude|figure)\}.*?^\1$",
-    r"^```(?:python|bash|bibtex)\n.*?^```$",
-    r"\$\$.*?\$\$(?: \([\w-]+\))?",
-    r"\$[^$]*\$",
-    r"\{[\w:-]+\}`[^`]*`|`[^`]*`",
-    r"^:[\w-]+:.*$|^[`:]{3,}.*$|^\(.*\)=$",
-    r"\]\([^)]*\)|<[^>]*>",
-)
-
-
-def prose(text: str) -> str:
-    """A page without front matter, code, formulas and options of directives."""
-    for pattern in NOT_PROSE:
-        text = re.sub(
-            pattern, " ", text, flags=re.S | re.M if ".*?" in pattern else re.M
-        )
-    return text
 
 
 def prose_of(page: Path) -> str:

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-import yaml
+from outline import chapters, imported
 
 import pgbook
 
@@ -23,17 +23,6 @@ ROOMS = {
 }
 
 
-def chapters() -> list[str]:
-    """Stems of the chapters, in the order of the book."""
-    contents = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
-    return [
-        Path(chapter["file"]).stem
-        for part in contents["parts"]
-        if part["caption"].startswith("Part ")
-        for chapter in part["chapters"]
-    ]
-
-
 def modules() -> list[Path]:
     """The files of the package."""
     return sorted((ROOT / "pgbook").rglob("*.py"))
@@ -42,17 +31,6 @@ def modules() -> list[Path]:
 def name_of(path: Path) -> str:
     """The room that a file belongs to."""
     return path.relative_to(ROOT / "pgbook").parts[0].removesuffix(".py")
-
-
-def imported(path: Path) -> set[str]:
-    """The rooms that a file imports."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text("utf8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-    return {name.split(".")[1] for name in names if name.startswith("pgbook.")}
 
 
 def test_each_chapter_has_a_module_and_a_test():
