@@ -1,6 +1,7 @@
 """The ways through the book lead where they say: map, paths, glossary and index."""
 
 import re
+from random import Random
 
 import chapter_map
 import index_entries
@@ -58,13 +59,33 @@ def test_lines_of_the_map_imply_all_needs_and_none_twice():
         assert start not in reached(end, without=(start, end))
 
 
-def test_no_line_of_the_map_runs_over_another_chapter():
-    rows = outline.pages()
+def lines_over_chapters(rows: list[str]) -> list[tuple[str, str]]:
+    """Lines that run through a chapter between their ends."""
     lane = chapter_map.lanes(rows)
-    for start, end in chapter_map.edges(rows):
-        own = lane[end] or lane[start]
-        between = rows[rows.index(start) + 1 : rows.index(end)]
-        assert own not in {lane[row] for row in between}
+    return [
+        (start, end)
+        for start, end in chapter_map.edges(rows)
+        for row in rows[rows.index(start) + 1 : rows.index(end)]
+        if lane[row] == (lane[end] or lane[start])
+    ]
+
+
+def test_no_line_of_the_map_runs_over_another_chapter():
+    assert lines_over_chapters(outline.pages()) == []
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_nor_does_one_on_the_map_of_another_book(monkeypatch, seed):
+    draw = Random(seed)
+    rows = [f"chapter {k}" for k in range(draw.randint(2, 14))]
+    share = draw.choice([0.1, 0.3, 0.5])
+    needs = {
+        row: {one for one in rows[:k] if draw.random() < share}
+        for k, row in enumerate(rows)
+    }
+    monkeypatch.setattr(outline, "needs", needs.get)
+    monkeypatch.setattr(outline, "rests_on", outline.rests_on.__wrapped__)
+    assert lines_over_chapters(rows) == []
 
 
 def test_chapters_that_the_short_course_leaves_out_carry_no_other():
@@ -118,6 +139,22 @@ def test_every_word_that_a_chapter_defines_is_in_the_glossary():
     explained = {word for words in outline.glossary().values() for word in words}
     for stem in outline.pages():
         assert set(outline.definitions(stem)) - explained == set()
+
+
+def test_a_word_is_defined_in_a_sentence_not_in_a_table_or_a_heading(monkeypatch):
+    page = """
+A **new word** is defined.
+
+| **1/2** | **sum** |
+
+**A paragraph with a heading.**
+
+```{code-cell} ipython3
+x = [2**n for n in range(3)] + [3**2]
+```
+"""
+    monkeypatch.setattr(outline, "source", lambda stem: page)
+    assert outline.definitions.__wrapped__("objective") == ["new word"]
 
 
 def test_every_entry_of_the_glossary_leads_to_a_definition():

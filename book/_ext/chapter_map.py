@@ -33,22 +33,23 @@ def lanes(rows: list[str]) -> dict[str, int]:
     """Lane of each row: 0 on the trunk, else the first that is free from end to end.
 
     A line runs in the lane of the chapter that needs, or, if that is on the trunk, of
-    the one that is needed. A row may continue the lane of one that it needs.
+    the one that is needed. A row may continue the lane of one from which it branches.
     """
     found = dict.fromkeys(trunk(rows), 0)
-    taken = []  # (row, first, last) off the trunk
-    for row in (row for row in rows if row not in found):
+    taken = []  # (place, first, last, lane) of each row off the trunk
+    for place, row in enumerate(rows):
+        if row in found:
+            continue
         own = [e for e in edges(rows) if e[1] == row or e[0] == row and e[1] in found]
-        ends = [rows.index(end) for edge in own for end in edge] or [rows.index(row)]
+        ends = [rows.index(end) for edge in own for end in edge] or [place]
         first, last = min(ends), max(ends)
-        near = outline.nearest(row)
         busy = {
-            found[other]
-            for other, a, b in taken
-            if first < b and a < last and other not in near
+            lane
+            for other, a, b, lane in taken
+            if first < b and a < last and not other <= first <= b <= place
         }
         found[row] = min(set(range(1, len(rows) + 1)) - busy)
-        taken.append((row, first, last))
+        taken.append((place, first, last, found[row]))
     return found
 
 

@@ -63,14 +63,12 @@ class Minutes(SphinxDirective):
 
     def run(self):
         """Write the sentence from the constants that are used."""
-        per_display = f"{60 * outline.MINUTES_PER_DISPLAY} seconds"
-        per_cell = f"{60 * outline.MINUTES_PER_CELL:.0f} seconds"
         text = (
-            f"The build counts a minute for {outline.WORDS_PER_MINUTE} words of prose, "
-            f"{per_display} for each numbered formula, and {per_cell} for each cell of "
-            "code; proofs that unfold, and solutions, are not counted. The minutes of "
-            "an exercise are those in its first line. Who checks each derivation with "
-            "a pencil needs longer."
+            f"The build counts 1 minute for {outline.WORDS_PER_MINUTE} words of prose, "
+            f"{outline.MINUTES_PER_DISPLAY} for each numbered formula, and "
+            f"{outline.MINUTES_PER_CELL} for each cell of code; proofs that unfold and "
+            "solutions are not counted. The minutes of an exercise are those in its "
+            "first line. Who checks each derivation with a pencil needs longer."
         )
         return [nodes.paragraph("", text)]
 
