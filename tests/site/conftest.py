@@ -1,7 +1,10 @@
 """One browser for all pages of the built book."""
 
+import functools
 import re
 import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -68,3 +71,49 @@ def browser():
         browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         yield browser
         browser.close()
+
+
+class Silent(SimpleHTTPRequestHandler):
+    """A server that reports nothing."""
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def served():
+    """The address under which the book is served."""
+    handler = functools.partial(Silent, directory=HTML)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(params=["file", "http"])
+def address(request, served):
+    """The book, from a disk and from a server."""
+    return HTML.as_uri() if request.param == "file" else served
+
+
+@pytest.fixture
+def reader(browser):
+    """Open a page; at the end it must have had no error."""
+    opened, errors = [], []
+
+    def reader(url, **options):
+        options.setdefault("viewport", {"width": 1400, "height": 900})
+        context = browser.new_context(reduced_motion="reduce", **options)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on(
+            "console", lambda m: errors.append(m.text) if m.type == "error" else None
+        )
+        page.goto(url)
+        opened.append(context)
+        return page
+
+    yield reader
+    for context in opened:
+        context.close()
+    assert errors == []
