@@ -300,8 +300,7 @@ def verify_unbiased(
     shift = samples.mean(0) - expected
     variance, axes = torch.linalg.eigh(torch.cov(samples.T).reshape(d, d))
     scale = samples.abs().max().clamp(min=1.0)
-    rounding = (1e-10 * scale).square().maximum(1e-13 * variance.max())
-    varies = variance > rounding
+    varies = variance > (1e-20 * scale**2).maximum(1e-13 * variance.max())  # rounding
     along = axes.T @ shift
     rank = int(varies.sum())
     if (along[~varies].abs() > 1e-9 * scale).any():
