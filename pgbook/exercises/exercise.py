@@ -133,6 +133,11 @@ class Exercise:
         return list(inspect.signature(self.solution).parameters)
 
 
+def numbers(*values: float | list) -> Tensor:
+    """A tensor for a case; float64, whatever the default of the page is."""
+    return torch.tensor(values, dtype=torch.float64)
+
+
 def fault(got: object, expected: object) -> Fault | None:
     """The first thing to mend in a result: type, shape, format, gradient, or number.
 

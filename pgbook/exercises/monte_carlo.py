@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pgbook.exercises.exercise import Exercise
+from pgbook.exercises.exercise import Exercise, numbers
 
 RNG = torch.Generator().manual_seed(0)
 
@@ -25,8 +25,8 @@ DARTS = Exercise(
     "ex-darts",
     pi_from_darts,
     cases={
-        "one of two darts inside": (torch.tensor([[0.6, 0.6], [0.9, -0.8]]),),
-        "all darts inside": (torch.tensor([[0.1, 0.2], [0.3, -0.4]]),),
+        "one of two darts inside": (numbers([0.6, 0.6], [0.9, -0.8]),),
+        "all darts inside": (numbers([0.1, 0.2], [0.3, -0.4]),),
         "a hundred darts": (2 * uniforms(100, 2) - 1,),
     },
 )
@@ -107,7 +107,7 @@ SMALL_SAMPLE = Exercise(
     coverage,
     cases={
         "the second of two rows misses": (
-            torch.tensor([[0.2, 0.4, 0.9], [0.1, 0.1, 0.2]]),
+            numbers([0.2, 0.4, 0.9], [0.1, 0.1, 0.2]),
             0.5,
             1.96,
         ),
