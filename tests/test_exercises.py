@@ -185,6 +185,11 @@ def test_changed_arguments_are_told(exercise):
     assert "changes its argument x" in answer.text
 
 
+def test_a_nan_in_an_argument_is_no_change():
+    padded = Exercise("ex-y", doubled, {"padded": (torch.tensor([torch.nan]), 1.0)})
+    assert padded.judge(doubled).right
+
+
 def test_cases_are_the_same_after_a_function_that_changes_them(exercise):
     exercise.judge(lambda x, factor: x.zero_())
     assert exercise.judge(doubled).right
