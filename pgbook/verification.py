@@ -300,7 +300,8 @@ def verify_unbiased(
     shift = samples.mean(0) - expected
     variance, axes = torch.linalg.eigh(torch.cov(samples.T).reshape(d, d))
     scale = samples.abs().max().clamp(min=1.0)
-    varies = variance > (1e-10 * scale) ** 2
+    rounding = 10 * d * torch.finfo(variance.dtype).eps * variance[-1]
+    varies = variance > rounding.clamp(min=(1e-10 * scale) ** 2)
     along = axes.T @ shift
     rank = int(varies.sum())
     if (along[~varies].abs() > 1e-9 * scale).any():
