@@ -30,4 +30,8 @@ One room per chapter, in the order of the book:
     trust_region            how far a surrogate can be trusted
     ppo                     several steps on the same data
     entropy                 what randomness is worth
+
+And a room of its own, which no other opens:
+
+    exercises       what is wrong with a reader's solution
 """

@@ -21,6 +21,7 @@ ROOMS = {
     "plotting",
     "_checks",
 }
+EXERCISES = "exercises"
 
 
 def modules() -> list[Path]:
@@ -41,11 +42,16 @@ def test_each_chapter_has_a_module_and_a_test():
 
 def test_each_module_is_a_room_or_a_chapter():
     names = {name_of(path) for path in modules()} - {"__init__"}
-    assert names - ROOMS == set(chapters())
+    assert names - ROOMS - {EXERCISES} == set(chapters())
+
+
+def test_each_module_of_exercises_belongs_to_a_chapter():
+    names = {path.stem for path in (ROOT / "pgbook" / EXERCISES).glob("*.py")}
+    assert names - {"__init__", "exercise"} <= set(chapters())
 
 
 def test_each_room_has_a_test():
-    for room in ROOMS - {"_checks", "reporting"}:
+    for room in ROOMS - {"_checks", "reporting"} | {EXERCISES}:
         assert (ROOT / f"tests/test_{room}.py").exists(), f"missing: test of {room}"
 
 
@@ -57,6 +63,8 @@ def test_imports_point_to_rooms_and_earlier_chapters(path):
     allowed = ROOMS | {own}
     if own in order:
         allowed |= set(order[: order.index(own)])
+    if own == EXERCISES:
+        allowed |= set(order)
     assert imported(path) <= allowed
 
 
@@ -66,9 +74,9 @@ def test_the_map_of_the_house_lists_every_room_in_order():
         for line in pgbook.__doc__.splitlines()
         if line.startswith("    ") and not line.startswith("     ")
     ]
-    rooms, order = listed[: -len(chapters())], listed[-len(chapters()) :]
+    rooms, order = listed[: -len(chapters()) - 1], listed[-len(chapters()) - 1 :]
     assert set(rooms) == ROOMS - {"_checks"}
-    assert order == chapters()
+    assert order == [*chapters(), EXERCISES]
 
 
 def test_init_exports_nothing():
