@@ -121,13 +121,15 @@ class Slider:
 
 
 def _svg(figure: Figure) -> str:
-    """Return the figure as SVG in one line, and close it."""
+    """Return the figure as short SVG, and close it."""
     buffer = StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(figure)
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.S)
-    return re.sub(r"\s*\n\s*", " ", svg[svg.index("<svg") :])
+    svg = re.sub(r"\s*\n\s*", " ", svg[svg.index("<svg") :])
+    # A hundredth of a point is enough; what follows a bracket may be a scale.
+    return re.sub(r'(?<=[ "])-?\d+\.\d{3,}', lambda n: f"{float(n[0]):.2f}", svg)
 
 
 def _in_pieces(svg: str, pieces: dict[str, int]) -> list[int]:

@@ -96,7 +96,7 @@ def grows(height):
         ((line, (1, 2), "x", words, str, 2), "start"),
         ((line, (1, 2), "x", words, str, -1), "start"),
         ((line, (1, 2), "x", "line to {}".format), "alternative"),
-        ((line, (1, 2), "x", lambda value: "A line that rises to the right."), "alternative"),
+        ((line, (1, 2), "x", lambda value: "One and the same line."), "alternative"),
         ((grows, (1, 2), "x", words), "draw"),
     ],
     ids=["none", "behind", "before", "short", "twice", "sizes"],
