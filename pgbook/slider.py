@@ -8,10 +8,10 @@ notebook and on paper one of the pictures is shown.
 import html
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from io import StringIO
 from string import Template
-from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -33,12 +33,12 @@ accent-color:var(--pst-color-link,#0072B2)}
 <script>(function (slider, pieces, frames) {
   const [image, label, value, said] =
     ["img", "label", "b", "output"].map(name => slider.querySelector(name));
-  const range = document.createElement("input");
+  const range = document.createElement("input"), still = image.src;
   Object.assign(range, { type: "range", max: frames.length - 1, value: $start });
   function show() {
     const [picture, text, alternative] = frames[range.value];
-    const svg = picture.map(piece => pieces[piece]).join("<");
-    image.src = "data:image/svg+xml," + encodeURIComponent(svg);
+    const svg = picture && picture.map(piece => pieces[piece]).join("<");
+    image.src = svg ? "data:image/svg+xml," + encodeURIComponent(svg) : still;
     image.alt = alternative;
     value.textContent = text;
     range.setAttribute("aria-valuetext", text);
@@ -104,10 +104,11 @@ class Slider:
         """Text for a terminal, HTML for a page, one picture for paper."""
         paper, pieces = self.pictures[self.start], {}
         pictures = [_in_pieces(picture, pieces) for picture in self.pictures]
+        pictures[self.start] = None  # stands in the page
         frames = zip(pictures, self.labels, self.alternatives, strict=True)
         page = PAGE.substitute(
             name=html.escape(self.name),
-            picture="data:image/svg+xml," + quote(paper, safe=" /:;,="),
+            picture="data:image/svg+xml;base64," + b64encode(paper.encode()).decode(),
             label=html.escape(self.labels[self.start]),
             alternative=html.escape(self.alternatives[self.start]),
             width=round(self.size[0]),
