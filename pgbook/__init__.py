@@ -11,6 +11,7 @@ Shared rooms, which any chapter may open:
     statistics      means with intervals, bootstrap
     experiments     seeds in a loop, results as files
     plotting        the few pictures every chapter draws
+    slider          a figure that moves
 
 One room per chapter, in the order of the book:
 

@@ -3,49 +3,19 @@
 Colors are those of Okabe and Ito (2008), which survive color-blindness.
 """
 
-import html
-import json
-from base64 import b64encode
-from collections.abc import Callable, Sequence
-from hashlib import sha256
-from io import BytesIO
-from string import Template
-
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from pgbook._checks import require, require_finite, require_not_empty, require_shape
+from pgbook._checks import require, require_finite, require_shape
 from pgbook.statistics import mean_interval
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, YELLOW, BLACK, GRAY = "#56B4E9", "#B8860B", "#222222", "#6E6E6E"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
-SLIDER = Template("""<figure class="slider $key">
-<style>.slider{margin:0}.slider img{max-width:100%;height:auto}
-.slider label{display:flex;gap:.7em;align-items:center}
-.slider input{flex:1;min-width:4rem;min-height:24px}
-.slider output{min-width:6ch}@media print{.slider input{display:none}}</style>
-<img src="$picture" alt="$alternative">
-<label>$name =<input type="range" min="0" max="$last" value="$start" hidden>
-<output>$label</output></label>
-<script>(function (frames) {
-  var figure = document.querySelector("figure.$key:not([data-ready])");
-  var range = figure.querySelector("input"), image = figure.querySelector("img");
-  function show() {
-    var frame = frames[range.value];
-    image.src = frame[0]; image.alt = frame[2];
-    figure.querySelector("output").value = frame[1];
-    range.setAttribute("aria-valuetext", frame[1]);
-  }
-  figure.dataset.ready = 1; range.hidden = false; range.value = $start;
-  range.oninput = show; show();
-})($frames);</script></figure>""")
 
 
 def use_book_style() -> None:
@@ -146,64 +116,3 @@ def policy_arrows(axes: Axes, pi: Tensor, directions: Tensor, positions: Tensor)
     options = {"angles": "xy", "scale_units": "xy", "scale": 2.2, "color": BLUE}
     axes.quiver(*start.reshape(-1, 2).T, *arrows.reshape(-1, 2).T, **options)
     axes.set_aspect("equal")
-
-
-class Slider:
-    """Pictures, of which a slider shows one; in print and without scripts, the first.
-
-    Needs no network, server or library; works with mouse, touch and keyboard, in the
-    book and in JupyterLab. A notebook shows it as the last value of a cell.
-
-    Args:
-        draw: makes the figure of a value; it is closed here.
-        values: for which there is a picture.
-        name: of what the slider moves.
-        alternative: from a value to the text alternative of its picture.
-        start: index of the value that is shown first.
-
-    Raises:
-        ValueError: if there is no value, or no value at the start.
-    """
-
-    def __init__(
-        self,
-        draw: Callable[[float], Figure],
-        values: Sequence[float],
-        name: str,
-        alternative: Callable[[float], str],
-        start: int = 0,
-    ) -> None:
-        """Draw all pictures."""
-        require_not_empty(values=values)
-        inside = 0 <= start < len(values)
-        require(inside, "start", start, f"an index of {len(values)} values")
-        self.name, self.start = name, start
-        self.frames = [(_png(draw(v)), f"{v:g}", alternative(v)) for v in values]
-
-    def __repr__(self) -> str:
-        """Say what the slider moves, and over which values."""
-        return f"slider: {self.name} = {', '.join(frame[1] for frame in self.frames)}"
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        """Text for a terminal, HTML for a page."""
-        picture, label, alternative = self.frames[self.start]
-        frames = json.dumps(self.frames).replace("</", "<\\/")
-        page = SLIDER.substitute(
-            key="slider-" + sha256(frames.encode()).hexdigest()[:10],
-            name=html.escape(self.name),
-            picture=picture,
-            label=label,
-            alternative=html.escape(alternative),
-            last=len(self.frames) - 1,
-            start=self.start,
-            frames=frames,
-        )
-        return {"text/plain": repr(self), "text/html": page}
-
-
-def _png(figure: Figure) -> str:
-    """Return the figure as a data address, and close it."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    plt.close(figure)
-    return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()

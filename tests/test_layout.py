@@ -19,6 +19,7 @@ ROOMS = {
     "statistics",
     "experiments",
     "plotting",
+    "slider",
     "_checks",
 }
 EXERCISES = "exercises"

@@ -1,14 +1,11 @@
 """The pictures show the numbers that they were given."""
 
-import json
-
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
 from pgbook.plotting import (
-    Slider,
     gradient_cloud,
     learning_curve,
     policy_arrows,
@@ -55,24 +52,6 @@ def test_book_style_makes_svg_reproducible():
         assert matplotlib.rcParams["svg.hashsalt"] == "pgbook"
 
 
-def line(height):
-    figure, axes = plt.subplots(figsize=(1, 1))
-    axes.plot([0, 1], [0, height])
-    return figure
-
-
-def test_slider_has_a_picture_a_label_and_an_alternative_for_each_value():
-    slider = Slider(line, (0.5, 1, 2), "height", 'a line to {:g} "m"'.format, 1)
-    bundle = slider._repr_mimebundle_()
-    assert bundle["text/plain"] == repr(slider) == "slider: height = 0.5, 1, 2"
-    frames = json.loads(bundle["text/html"].split("})(")[1].split(");</script>")[0])
-    pictures, labels, alternatives = zip(*frames, strict=True)
-    assert len(set(pictures)) == 3 and labels == ("0.5", "1", "2")
-    assert alternatives[2] == 'a line to 2 "m"'
-    assert f'src="{pictures[1]}" alt="a line to 1 &quot;m&quot;"' in bundle["text/html"]
-    assert not plt.get_fignums()
-
-
 TWO = torch.zeros(2)
 
 
@@ -92,8 +71,6 @@ TWO = torch.zeros(2)
             lambda a: policy_arrows(a, TWO[None], torch.zeros(2, 2), TWO),
             "positions",
         ),
-        (lambda a: Slider(line, (), "x", str), "values"),
-        (lambda a: Slider(line, (1, 2), "x", str, 2), "start"),
     ],
 )
 def test_bad_input_names_the_argument(axes, call, argument):
