@@ -1,31 +1,46 @@
 """The few pictures that every chapter draws.
 
-Colors are those of Okabe and Ito (2008), which survive color-blindness.
+Colors have the hues of Okabe and Ito (2008), which survive color-blindness, and are
+darkened until they can be read on white. The pages take theirs from the same list
+(`book/_static/book.css`), and invert figures in the dark.
 """
+
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import torch
 from cycler import cycler
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from torch import Tensor
 
 from pgbook._checks import require, require_finite, require_shape
 from pgbook.statistics import mean_interval
 
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-SKY, YELLOW, BLACK, GRAY = "#56B4E9", "#B8860B", "#222222", "#6E6E6E"
+BLUE, ORANGE, GREEN, PURPLE = "#005F9E", "#C25400", "#008460", "#B2528A"
+SKY, YELLOW, BLACK, GRAY = "#3D9DD6", "#5E4700", "#222222", "#6E6E6E"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
+FONT = Path(__file__).parent / "fonts" / "Literata-Regular.ttf"
 
 
 def use_book_style() -> None:
     """Set the look of figures, and let notebooks show them as reproducible SVG."""
+    font_manager.fontManager.addfont(FONT)
     mpl.rcParams.update(
         {
             "figure.figsize": (5.6, 3.2),
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
-            "font.size": 11,
+            "font.family": ["Literata", "DejaVu Sans"],
+            "font.size": 11.5,
+            "mathtext.fontset": "dejavuserif",
+            "axes.labelcolor": BLACK,
+            "axes.edgecolor": GRAY,
+            "xtick.color": GRAY,
+            "ytick.color": GRAY,
+            "xtick.labelcolor": BLACK,
+            "ytick.labelcolor": BLACK,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
