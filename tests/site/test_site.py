@@ -9,6 +9,7 @@ from checks import (
     bad_formulas,
     broken_links,
     duplicate_ids,
+    open_page,
     pictures_without_words,
     slider_faults,
     soup,
