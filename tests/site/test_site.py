@@ -1,17 +1,26 @@
 """Every page, as a reader's browser sees it: wide and narrow, light and dark."""
 
 import pytest
+import yaml
 from checks import (
     WIDE,
     WIDTHS,
     bad_formulas,
     broken_links,
     duplicate_ids,
+    faults_of_the_head,
+    mute_formulas,
     open_page,
+    pictures_without_size,
     pictures_without_words,
     visit,
 )
 from conftest import HTML, ROOT, pages
+from keyboard import tab_through
+
+LIGHT = 300  # kilobytes, compressed, without pictures
+ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["html"]["baseurl"]
+BY_KEYBOARD = ["index", "objective", "advantages", "ledger", "api"]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +59,22 @@ def test_images_have_text_alternatives(page_name):
     assert pictures_without_words(HTML / page_name) == []
 
 
+def test_pictures_wait_and_keep_their_place(page_name):
+    assert pictures_without_size(HTML / page_name) == []
+
+
+def test_formulas_can_be_read_aloud(page_name):
+    assert mute_formulas(HTML / page_name) == []
+
+
+def test_machines_can_tell_what_the_page_is(page_name):
+    assert faults_of_the_head(HTML / page_name, ADDRESS) == []
+
+
+def test_the_page_is_light(seen):
+    assert seen.weight <= LIGHT
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_screen(seen, width):
     assert seen.overflow[width] <= 0
@@ -81,3 +106,60 @@ def test_a_slider_follows_the_keyboard(browser):
     assert shown() == first
     assert all(a != b for a, b in zip(first, second, strict=True))
     page.close()
+
+
+@pytest.mark.parametrize("name", BY_KEYBOARD)
+def test_the_keyboard_reaches_everything_once_and_is_seen(browser, name):
+    page = open_page(browser, HTML / "book" / f"{name}.html")
+    assert tab_through(page) == []
+    page.close()
+
+
+def test_the_search_opens_and_closes_by_keyboard(browser):
+    page = open_page(browser, HTML / "book" / "index.html")
+    page.keyboard.press("Control+k")
+    dialog = page.locator("#pst-search-dialog")
+    assert dialog.evaluate(
+        "dialog => dialog.open && dialog.contains(document.activeElement)"
+    )
+    page.keyboard.press("Escape")
+    assert not dialog.evaluate("dialog => dialog.open")
+    page.close()
+
+
+def test_the_theme_follows_the_keyboard(browser):
+    page = open_page(browser, HTML / "book" / "index.html")
+    themes = []
+    for _ in range(3):
+        page.locator(".theme-switch-button:visible").press("Enter")
+        themes.append(page.evaluate("document.documentElement.dataset.mode"))
+    assert sorted(themes) == ["auto", "dark", "light"]
+    page.close()
+
+
+def test_a_solution_opens_by_keyboard_and_on_paper(browser):
+    page = open_page(browser, HTML / "book" / "objective.html")
+    box = page.locator("details.solution").first
+    box.locator("summary").press("Enter")
+    assert box.evaluate("box => box.open")
+    box.locator("summary").press("Enter")
+    assert not box.evaluate("box => box.open")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not box.evaluate("box => box.open")
+    page.close()
+
+
+def test_nothing_moves_for_those_who_asked_for_rest(browser):
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto((HTML / "book" / "advantages.html").as_uri())
+    assert page.evaluate(MOVING) == []
+    page.close()
+
+
+MOVING = """() => [...document.querySelectorAll("*")].filter(element => {
+  const style = getComputedStyle(element);
+  return style.scrollBehavior === "smooth" || parseFloat(style.transitionDuration) > 0
+    || style.animationName !== "none";
+}).map(element => element.outerHTML.slice(0, 80))"""
