@@ -4,6 +4,7 @@ Works on the text of the built pages, since parsing them all would take a minute
 A page that was treated in an earlier build stays as it is.
 """
 
+import json
 import re
 from base64 import b64decode
 from hashlib import sha256
@@ -28,6 +29,11 @@ WORD = re.compile(r"[\w-]+")
 PICTURE = re.compile(r'<img(?![^>]* loading=)(?=[^>]* src="([^"]+)")')
 DATA = re.compile(r"data:image/(png|gif|jpeg|svg\+xml);base64,([A-Za-z0-9+/=]+)")
 GATHERED = "pages.css"
+# Ready before the text is laid out; otherwise it moves when they come.
+LOAD_FONTS = f"""<script>
+for (const font of {json.dumps([*styles.EMBEDDED.values()])}) document.fonts.load(font);
+</script>
+"""
 
 
 def lighten_pages(app, exception):
@@ -57,9 +63,10 @@ def written(root: Path) -> list[Path]:
 def lighten(text: str, path: Path, root: Path) -> str:
     """The page with its head in order and its pictures in files."""
     sheet = f"{way_up(path, root)}_static/{GATHERED}"
-    gathered = f'<link rel="stylesheet" href="{sheet}"/>\n'
-    text = SHEET.sub(gathered, text, count=1)
-    text = PRELOAD.sub("", SHEET.sub(lambda m: m[0] if GATHERED in m[1] else "", text))
+    gathered = f'<link rel="stylesheet" href="{sheet}"/>\n{LOAD_FONTS}'
+    start = SHEET.search(text).start()
+    rest = PRELOAD.sub("", SHEET.sub("", text[start:]))
+    text = text[:start] + gathered + rest
     text = OPTIONS.sub(
         lambda m: f"<script>{(path.parent / m[1]).read_text()}</script>", text
     )

@@ -12,8 +12,12 @@ from fontTools import subset
 ADDRESS = re.compile(r"""url\(["']?(?!data:|#)([^"')?#]+)[^)]*\)""")
 NAME = re.compile(r"[.#](-?[A-Za-z_][\w-]*)")
 ICON = re.compile("[\ue000-\uf8ff]")  # fonts of icons use codes without a meaning
-# Seen on the first screen of a chapter: formulas and icons arrive with the text.
-EMBEDDED = "KaTeX_Main-Regular", "KaTeX_Math-Italic", "fa-solid-900"
+# Seen on the first screen of a chapter, so they stand in the stylesheet itself.
+EMBEDDED = {
+    "KaTeX_Main-Regular": "1em KaTeX_Main",
+    "KaTeX_Math-Italic": "italic 1em KaTeX_Math",
+    "fa-solid-900": "900 1em 'Font Awesome 6 Free'",
+}
 
 
 def gather(sheets: list[Path], words: set[str], letters: set[str]) -> str:

@@ -17,7 +17,8 @@ WIDTHS = WIDE, NARROW = 1400, 360
 THEMES = "light", "dark"
 CONTRAST, SCROLL = "color-contrast", "scrollable-region-focusable"
 SETTLED = 600  # ms: scripts answer a new width, or a changed page, 300 ms later
-STILL = "*, *::before, *::after { transition: none !important }"
+STILL = """*, *::before, *::after { transition: none !important }
+section { content-visibility: visible !important }"""
 OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
 SET_THEME = "theme => { document.documentElement.dataset.theme = theme }"
 VIOLATIONS = """async options => {
@@ -217,11 +218,10 @@ def open_page(browser, path: Path):
 
 
 def visit(browser, path: Path) -> Visit:
-    """Look at a page once: wide, narrow, and with its repeated pieces taken out.
+    """Look at a page once: narrow and wide, with its repeated pieces taken out.
 
     What scrolls is looked for before that, since a formula without its pieces does not.
-    Contrast is measured in the wide page only, since a width changes no color; of the
-    dark page nothing else is, since a theme changes only colors.
+    Of the dark page contrast alone is measured, since a theme changes only colors.
     """
     page = open_page(browser, path)
     overflow, found = {WIDE: page.evaluate(OVERFLOW)}, {}
@@ -229,12 +229,13 @@ def visit(browser, path: Path) -> Visit:
     overflow[NARROW] = page.evaluate(OVERFLOW)
     scrolling = page.evaluate(VIOLATIONS, {"runOnly": [SCROLL]})
     page.evaluate(THIN, THEMES)
-    options = {"rules": {CONTRAST: {"enabled": False}, SCROLL: {"enabled": False}}}
-    found[NARROW, "light"] = scrolling + page.evaluate(VIOLATIONS, options)
-    resize(page, WIDE)
-    found[WIDE, "light"] = page.evaluate(VIOLATIONS, {})
-    page.evaluate(SET_THEME, "dark")
-    found[WIDE, "dark"] = page.evaluate(VIOLATIONS, {"runOnly": [CONTRAST]})
+    for width, options in (NARROW, {"rules": {SCROLL: {"enabled": False}}}), (WIDE, {}):
+        resize(page, width)
+        page.evaluate(SET_THEME, "light")
+        found[width, "light"] = page.evaluate(VIOLATIONS, options)
+        page.evaluate(SET_THEME, "dark")
+        found[width, "dark"] = page.evaluate(VIOLATIONS, {"runOnly": [CONTRAST]})
+    found[NARROW, "light"] += scrolling
     ours = ("file:", "data:", "blob:")
     strangers = [url for url in page.requested if not url.startswith(ours)]
     page.close()

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from checks import (
-    WIDE,
+    THEMES,
     WIDTHS,
     bad_formulas,
     broken_links,
@@ -17,6 +17,7 @@ from checks import (
 )
 from conftest import HTML, ROOT, pages
 from keyboard import tab_through
+from phone import arrive, served
 
 LIGHT = 300  # kilobytes, compressed, without pictures
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["html"]["baseurl"]
@@ -80,13 +81,10 @@ def test_nothing_is_wider_than_the_screen(seen, width):
     assert seen.overflow[width] <= 0
 
 
+@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_accessibility_violation(seen, width):
-    assert seen.violations[width, "light"] == []
-
-
-def test_no_accessibility_violation_in_the_dark(seen):
-    assert seen.violations[WIDE, "dark"] == []
+def test_no_accessibility_violation(seen, width, theme):
+    assert seen.violations[width, theme] == []
 
 
 def test_a_slider_follows_the_keyboard(browser):
@@ -106,6 +104,22 @@ def test_a_slider_follows_the_keyboard(browser):
     assert shown() == first
     assert all(a != b for a, b in zip(first, second, strict=True))
     page.close()
+
+
+@pytest.mark.parametrize("anchor", ["exercises", "equation-eq-running-to-go"])
+def test_a_link_into_a_chapter_lands_where_it_leads(browser, anchor):
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto((HTML / "book" / "returns.html").as_uri() + f"#{anchor}")
+    page.wait_for_timeout(500)
+    top = page.locator(f"#{anchor}").evaluate("it => it.getBoundingClientRect().top")
+    assert -10 <= top <= 200
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["gaussian_policies", "baselines", "advantages"])
+def test_nothing_moves_while_a_page_arrives(browser, name):
+    with served(HTML) as address:
+        assert arrive(browser, f"{address}/book/{name}.html").shift < 0.05
 
 
 @pytest.mark.parametrize("name", BY_KEYBOARD)
