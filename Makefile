@@ -8,7 +8,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=120
 BUILD_BOOK := jupyter-book build . -n -W --keep-going -q >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit mutants notebooks canaries site lab serve references bench cluster clean
+.PHONY: help book test lint unit mutants notebooks canaries site lab serve references speed bench cluster clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1~/p' Makefile | column -t -s '~'
@@ -55,6 +55,10 @@ lab: .venv/installed  ## JupyterLab; a double click opens a chapter as a noteboo
 
 serve: book  ## the built book at http://127.0.0.1:8000
 	@python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+speed:  ## how the built pages arrive on a slow phone, and Lighthouse's scores
+	@python tests/site/phone.py
+	@python tests/site/lighthouse.py
 
 bench: .venv/peers/installed  ## the package beside its peers, in one run (some minutes)
 	@.venv/peers/bin/python benchmarks/gae.py

@@ -12,7 +12,20 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 
 KATEX = Path("node_modules/katex/dist")
-UNUSED_SCRIPTS = ("fontawesome", "thebe", "x-mathjax-config")
+UNUSED_SCRIPTS = ("fontawesome", "thebe", "x-mathjax-config", "toggle")
+SCRIPT = re.compile(r"<script\b[^>]*>[^<]{0,500}</script>\s*")
+REPEATED = re.compile(
+    r'\s*<meta name="(?:docsearch:\w+|viewport" content="[^"]*initial-scale=1)"[^>]*>'
+)
+LOGO = re.compile(r'<div(?=[^>]*>\s*<a\b[^>]*class="navbar-brand)(?! role=)')
+MISPLACED_ROLE = re.compile(r' role="(?:doc-biblioentry|list)"')
+HEAD = re.compile(r"<th\b.*?</th>", re.S)
+BOX = re.compile(
+    r'<div class="(?=[^"]*\bdropdown\b)([^"]*\badmonition\b[^"]*)"([^>]*)>\s*'
+    r'<p class="admonition-title"([^>]*)>(.*?)</p>',
+    re.S,
+)
+DIV = re.compile(r"<(/?)div\b[^>]*>")
 DOCSTRING = re.compile(r'\n +"""(?:(?!""").)*"""', re.S)
 
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields|Source):")
@@ -85,44 +98,67 @@ def copy_katex(app, exception):
 
 
 def mend_pages(app, exception):
-    """Change what the theme and the extensions write into every page."""
+    """Change what the theme and the extensions write into every page.
+
+    Works on text: parsing all pages would take a minute.
+    """
     if exception is None and app.builder.format == "html":
         for path in Path(app.outdir).rglob("*.html"):
-            page = BeautifulSoup(path.read_text("utf8"), "html.parser")
-            drop_unused_scripts(page)
-            name_landmarks(page)
-            name_columns(page)
-            path.write_text(str(page), "utf8")
+            page = path.read_text("utf8")
+            mended = REPEATED.sub("", drop_unused_scripts(page))
+            mended = fold_boxes(name_columns(name_landmarks(mended)))
+            if mended != page:
+                path.write_text(mended, "utf8")
 
 
-def drop_unused_scripts(page):
+def drop_unused_scripts(page: str) -> str:
     """Fontawesome comes as a font already, and cells are not run on the page."""
-    for script in page("script"):
-        if any(name in str(script) for name in UNUSED_SCRIPTS):
-            script.decompose()
+
+    def keep(script):
+        return "" if any(name in script[0] for name in UNUSED_SCRIPTS) else script[0]
+
+    return SCRIPT.sub(keep, page)
 
 
-def name_landmarks(page):
+def name_landmarks(page: str) -> str:
     """Put the logo into a landmark, and take roles from where they do not belong."""
-    for logo in page.select("a.navbar-brand"):
-        logo.parent["role"], logo.parent["aria-label"] = "navigation", "Book"
-    for element in page.select('[role="doc-biblioentry"], [role="list"]'):
-        del element["role"]
+    page = LOGO.sub('<div role="navigation" aria-label="Book"', page)
+    return MISPLACED_ROLE.sub("", page)
 
 
-def name_columns(page):
+def name_columns(page: str) -> str:
     """A head that holds only a formula is called by its TeX; an empty one is none."""
-    for head in page.select("th"):
-        formulas = [a.text for a in head.select("annotation")]
-        words = [
-            s for s in head.strings if s.strip() and not s.find_parents(class_="math")
-        ]
-        if not words and formulas:
-            head["aria-label"] = " ".join(formulas)
-            for shown in head.select(".katex-html"):
-                del shown["aria-hidden"]
-        elif not words:
-            head.name = "td"
+    return HEAD.sub(lambda head: name_column(head[0]), page)
+
+
+def name_column(text: str) -> str:
+    """The head of one column."""
+    head = BeautifulSoup(text, "html.parser").th
+    formulas = [a.text for a in head.select("annotation")]
+    words = [s for s in head.strings if s.strip() and not s.find_parents(class_="math")]
+    if not words and formulas:
+        head["aria-label"] = " ".join(formulas)
+        for shown in head.select(".katex-html"):
+            del shown["aria-hidden"]
+    elif not words:
+        head.name = "td"
+    return str(head)
+
+
+def fold_boxes(page: str) -> str:
+    """Boxes that open and close do so without a script, and before one has arrived."""
+    while box := BOX.search(page):
+        classes, attributes, title_attributes, title = box.groups()
+        depth, tags = 1, DIV.finditer(page, box.end())
+        while depth:
+            end = next(tags)
+            depth += -1 if end[1] else 1
+        page = (
+            f'{page[: box.start()]}<details class="{classes}"{attributes}>'
+            f'<summary class="admonition-title"{title_attributes}>{title}</summary>'
+            f"{page[box.end() : end.start()]}</details>{page[end.end() :]}"
+        )
+    return page
 
 
 def setup(app):

@@ -9,3 +9,14 @@
   });
   for (const box of document.querySelectorAll(SCROLLERS)) observer.observe(box);
 })();
+/* Paper shows what is folded on the screen. */
+(() => {
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open])")];
+    for (const box of folded) box.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const box of folded) box.open = false;
+  });
+})();

@@ -1,21 +1,24 @@
 """What can be wrong with a built page; each function returns what it found."""
 
+import gzip
 import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from urllib.parse import unquote, urldefrag
+from urllib.parse import unquote, urldefrag, urlparse
 
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+PICTURES = {".svg", ".png", ".gif", ".jpg"}
 WIDTHS = WIDE, NARROW = 1400, 360
 THEMES = "light", "dark"
 CONTRAST, SCROLL = "color-contrast", "scrollable-region-focusable"
 SETTLED = 600  # ms: scripts answer a new width, or a changed page, 300 ms later
-STILL = "*, *::before, *::after { transition: none !important }"
+STILL = """*, *::before, *::after { transition: none !important }
+section { content-visibility: visible !important }"""
 OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
 SET_THEME = "theme => { document.documentElement.dataset.theme = theme }"
 VIOLATIONS = """async options => {
@@ -76,6 +79,7 @@ class Visit:
     """What a browser sees on a page."""
 
     errors: list[str]
+    weight: float  # kilobytes that the page fetches, without pictures
     strangers: list[str]  # requests that leave the machine
     overflow: dict[int, int]  # by how many pixels the page is wider than the screen
     violations: dict[tuple[int, str], list[str]]  # what axe finds
@@ -134,6 +138,62 @@ def pictures_without_words(path: Path) -> list[str]:
     """Pictures whose text alternative says nothing."""
     images = soup(path).select("article img")
     return [image["src"][:80] for image in images if len(image.get("alt", "")) < 20]
+
+
+def pictures_without_size(path: Path) -> list[str]:
+    """Pictures that are fetched before they are seen, or that move what follows."""
+    images = soup(path).select("article img")
+    needed = "width", "height", "loading"
+    return [i["src"][:80] for i in images if not all(i.get(n) for n in needed)]
+
+
+def mute_formulas(path: Path) -> list[str]:
+    """Formulas that a screen reader does not get, or gets twice, and lost numbers."""
+    page, columns = soup(path), set(soup(path).select("th[aria-label] .katex"))
+    mute = [
+        formula.text[:80]
+        for formula in page.select(".katex")
+        if not formula.select_one(".katex-mathml > math annotation")
+        or (formula not in columns and not formula.select_one("[aria-hidden=true]"))
+    ]
+    displays = page.select("div.math[id]")
+    return mute + [d["id"] for d in displays if not d.select_one(".eqno")]
+
+
+def faults_of_the_head(path: Path, address: str) -> list[str]:
+    """What machines read of a page: one title, one description, a card, a language."""
+    page = soup(path)
+    said = {
+        tag.get("name") or tag.get("property"): tag["content"]
+        for tag in page.select("meta[name], meta[property]")
+    }
+    needed = "description", "og:title", "og:description", "og:image", "twitter:card"
+    faults = [f"no {name}" for name in needed if not said.get(name)]
+    if not 30 <= len(said.get("description", "")) <= 200:
+        faults.append(f"length of the description: {said.get('description')!r}")
+    texts = [page.title.text, *(said.get(name, "") for name in needed[:3])]
+    faults += [f"raw: {text}" for text in texts if re.search(r"[\\${}<>`*]|\n", text)]
+    if page.html.get("lang") != "en":
+        faults.append("no language")
+    if len(page.select("title, meta[name=description]")) != 2:
+        faults.append("more than one title or description")
+    addresses = bool(page.select("link[rel=canonical]")), "og:url" in said
+    return faults + (["a wrong address"] if addresses != (bool(address),) * 2 else [])
+
+
+def weight(requested: list[str]) -> float:
+    """Kilobytes of a page and what it fetched, compressed, without its pictures."""
+    files = {
+        Path(unquote(urlparse(url).path)) for url in requested if "data:" != url[:5]
+    }
+    return sum(compressed(file) for file in files if file.suffix not in PICTURES) / 1000
+
+
+@cache
+def compressed(file: Path) -> int:
+    """Bytes of a file on its way through the network."""
+    content = file.read_bytes()
+    return len(content if file.suffix == ".woff2" else gzip.compress(content, 6))
 
 
 def open_page(browser, path: Path):
@@ -217,11 +277,10 @@ def faults_when_moved(slider) -> list[str]:
 
 
 def visit(browser, path: Path) -> Visit:
-    """Look at a page once: wide, narrow, and with its repeated pieces taken out.
+    """Look at a page once: narrow and wide, with its repeated pieces taken out.
 
     What scrolls is looked for before that, since a formula without its pieces does not.
-    Contrast is measured in the wide page only, since a width changes no color; of the
-    dark page nothing else is, since a theme changes only colors.
+    Of the dark page contrast alone is measured, since a theme changes only colors.
     """
     page = open_page(browser, path)
     overflow, found = {WIDE: page.evaluate(OVERFLOW)}, {}
@@ -229,16 +288,17 @@ def visit(browser, path: Path) -> Visit:
     overflow[NARROW] = page.evaluate(OVERFLOW)
     scrolling = page.evaluate(VIOLATIONS, {"runOnly": [SCROLL]})
     page.evaluate(THIN, THEMES)
-    options = {"rules": {CONTRAST: {"enabled": False}, SCROLL: {"enabled": False}}}
-    found[NARROW, "light"] = scrolling + page.evaluate(VIOLATIONS, options)
-    resize(page, WIDE)
-    found[WIDE, "light"] = page.evaluate(VIOLATIONS, {})
-    page.evaluate(SET_THEME, "dark")
-    found[WIDE, "dark"] = page.evaluate(VIOLATIONS, {"runOnly": [CONTRAST]})
+    for width, options in (NARROW, {"rules": {SCROLL: {"enabled": False}}}), (WIDE, {}):
+        resize(page, width)
+        page.evaluate(SET_THEME, "light")
+        found[width, "light"] = page.evaluate(VIOLATIONS, options)
+        page.evaluate(SET_THEME, "dark")
+        found[width, "dark"] = page.evaluate(VIOLATIONS, {"runOnly": [CONTRAST]})
+    found[NARROW, "light"] += scrolling
     ours = ("file:", "data:", "blob:")
     strangers = [url for url in page.requested if not url.startswith(ours)]
     page.close()
-    return Visit(page.errors, strangers, overflow, found)
+    return Visit(page.errors, weight(page.requested), strangers, overflow, found)
 
 
 def resize(page, width: int) -> None:

@@ -65,10 +65,15 @@ def pytest_xdist_make_scheduler(config, log):
     return PageScheduling(config, log)
 
 
+def launch(playwright):
+    """A browser without a window."""
+    return playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+
+
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        browser = launch(playwright)
         yield browser
         browser.close()
 

@@ -1,5 +1,7 @@
 """The checks of the site can fail: one page with a fault for each of them."""
 
+from random import Random
+
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
@@ -8,14 +10,19 @@ from checks import (
     THEMES,
     THIN,
     WIDE,
+    WIDTHS,
     bad_formulas,
     broken_links,
     duplicate_ids,
+    faults_of_the_head,
+    mute_formulas,
     open_page,
+    pictures_without_size,
     pictures_without_words,
     slider_faults,
     visit,
 )
+from keyboard import tab_through
 
 from pgbook.slider import Slider
 
@@ -23,6 +30,10 @@ matplotlib.use("Agg")
 
 SOUND = """<!DOCTYPE html>
 <html lang="en"><head><title>Seeded</title>
+<meta name="description" content="A page with one fault, or with none at all.">
+<meta property="og:title" content="Seeded"><meta property="og:image" content="card.png">
+<meta property="og:description" content="A page with one fault, or with none at all.">
+<meta name="twitter:card" content="summary_large_image">
 <link rel="icon" href="data:,"></head>
 <body><main><article><h1 id="top">Seeded</h1>FAULT</article></main></body></html>"""
 
@@ -46,6 +57,11 @@ def test_the_page_without_a_fault_is_green(browser, page):
     assert not any(seen.violations.values()) and max(seen.overflow.values()) <= 0
     assert bad_formulas(path) == duplicate_ids(path) == []
     assert broken_links(path, path.parent) == pictures_without_words(path) == []
+    assert pictures_without_size(path) == mute_formulas(path) == []
+    assert faults_of_the_head(path, "") == [] and seen.weight < 1
+    opened = open_page(browser, path)
+    assert tab_through(opened) == []
+    opened.close()
 
 
 @pytest.mark.parametrize(
@@ -76,6 +92,69 @@ def test_a_picture_without_words_is_found(page):
     assert pictures_without_words(page('<img src="data:," alt="plot">')) == ["data:,"]
 
 
+def test_a_picture_that_moves_the_text_is_found(page):
+    assert pictures_without_size(page('<img src="data:," width="9">')) == ["data:,"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        '<span class="katex"><span aria-hidden="true">x</span></span>',
+        '<span class="katex"><span class="katex-mathml"><math><annotation>x'
+        "</annotation></math></span><span>x</span></span>",
+        '<div class="math" id="equation-x"></div>',
+    ],
+    ids=["without MathML", "read twice", "without its number"],
+)
+def test_a_formula_that_cannot_be_read_aloud_is_found(page, fault):
+    assert len(mute_formulas(page(fault))) == 1
+
+
+@pytest.mark.parametrize(
+    "sound, fault",
+    [
+        ("<title>Seeded", "<title>The $x$"),
+        ('name="description"', 'name="described"'),
+        ("or with none at all.", "or with \\alpha."),
+        ("og:image", "og:picture"),
+        ("twitter:card", "twitter:cart"),
+        ('lang="en"', ""),
+        ("<title>", "<title>Two</title><title>"),
+        ("<title>", '<link rel="canonical" href="http://here/"><title>'),
+        ("<title>", '<meta property="og:url" content="http://here/"><title>'),
+    ],
+)
+def test_a_fault_of_the_head_is_found(page, sound, fault):
+    path = page("")
+    path.write_text(path.read_text("utf8").replace(sound, fault), "utf8")
+    assert faults_of_the_head(path, "") != []
+
+
+def test_a_page_without_the_address_of_its_book_is_found(page):
+    assert faults_of_the_head(page(""), "https://book.example") != []
+
+
+def test_a_heavy_page_is_found(browser, page):
+    path = page('<script src="heavy.js"></script>')
+    (path.parent / "heavy.js").write_text(f"'{Random(1).randbytes(200_000).hex()}'")
+    assert 200 < visit(browser, path).weight < 300
+
+
+@pytest.mark.parametrize(
+    "fault, told",
+    [
+        ('<a href="#top" style="outline:none!important">there</a>', "not seen"),
+        ('<input onkeydown="event.preventDefault()" aria-label="a">', "come out"),
+        ('<a href="#top" onfocus="this.blur()">there</a>', "not reached"),
+    ],
+    ids=["without an outline", "a trap", "unreachable"],
+)
+def test_a_fault_of_the_keyboard_is_found(browser, page, fault, told):
+    opened = open_page(browser, page(f'{fault}<a href="#top">next</a>'))
+    assert any(told in found for found in tab_through(opened))
+    opened.close()
+
+
 @pytest.mark.parametrize("script", ["missing()", "console.error('wrong')"])
 def test_a_script_error_is_found(browser, page, script):
     assert visit(browser, page(f"<script>{script}</script>")).errors != []
@@ -93,8 +172,8 @@ def test_a_page_wider_than_the_screen_is_found(browser, page):
     assert seen.overflow[WIDE] <= 0 < seen.overflow[NARROW]
 
 
-ALL = {(WIDE, "light"), (WIDE, "dark"), (NARROW, "light")}
-CONTRAST = {(WIDE, "light"), (WIDE, "dark")}
+LIGHT = {(width, "light") for width in WIDTHS}
+CONTRAST = LIGHT | {(width, "dark") for width in WIDTHS}
 CODE = f"""<div class="highlight"><pre>{'<span class="n">sound</span> ' * 20}
 <span class="n" STYLE>pale</span></pre></div>"""
 FORMULA = """<p><span class="katex"><span class="katex-mathml" style="position:absolute;
@@ -114,7 +193,7 @@ span { transition: color 2s }</style>"""
     "fault, found",
     [
         ('<p style="color:#eee;background:#fff">Pale.</p>', CONTRAST),
-        ("<button></button>", ALL - CONTRAST | {(WIDE, "light")}),
+        ("<button></button>", LIGHT),
         (CODE.replace("STYLE", PALE), CONTRAST),
         (CODE + CODE.replace("STYLE", PALE_GROUND), CONTRAST),
         (f"{CODE * 4}<div {PALE_GROUND}>{CODE}</div>", CONTRAST),
@@ -153,7 +232,9 @@ def test_a_piece_that_is_pale_in_one_theme_is_found_there(browser, page, piece, 
         .replace('n" >p', 'n pale" >p')
     )
     violations = visit(browser, page(style + piece * 20 + pale)).violations
-    assert {where for where, what in violations.items() if what} == {(WIDE, theme)}
+    assert {where for where, what in violations.items() if what} == {
+        (width, theme) for width in WIDTHS
+    }
 
 
 def test_a_formula_that_scrolls_out_of_reach_of_the_keyboard_is_found(browser, page):

@@ -3,19 +3,29 @@
 import re
 
 import pytest
+import yaml
 from checks import (
-    WIDE,
+    THEMES,
     WIDTHS,
     bad_formulas,
     broken_links,
     duplicate_ids,
+    faults_of_the_head,
+    mute_formulas,
     open_page,
+    pictures_without_size,
     pictures_without_words,
     slider_faults,
     soup,
     visit,
 )
 from conftest import HTML, ROOT, pages
+from keyboard import tab_through
+from phone import arrive, served
+
+LIGHT = 300  # kilobytes, compressed, without pictures
+ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["html"]["baseurl"]
+BY_KEYBOARD = ["index", "objective", "advantages", "ledger", "api"]
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +64,31 @@ def test_images_have_text_alternatives(page_name):
     assert pictures_without_words(HTML / page_name) == []
 
 
+def test_pictures_wait_and_keep_their_place(page_name):
+    assert pictures_without_size(HTML / page_name) == []
+
+
+def test_formulas_can_be_read_aloud(page_name):
+    assert mute_formulas(HTML / page_name) == []
+
+
+def test_machines_can_tell_what_the_page_is(page_name):
+    assert faults_of_the_head(HTML / page_name, ADDRESS) == []
+
+
+def test_the_page_is_light(seen):
+    assert seen.weight <= LIGHT
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_screen(seen, width):
     assert seen.overflow[width] <= 0
 
 
+@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_accessibility_violation(seen, width):
-    assert seen.violations[width, "light"] == []
-
-
-def test_no_accessibility_violation_in_the_dark(seen):
-    assert seen.violations[WIDE, "dark"] == []
+def test_no_accessibility_violation(seen, width, theme):
+    assert seen.violations[width, theme] == []
 
 
 def test_sliders_follow_the_keyboard(browser, page_name):
@@ -83,3 +106,76 @@ def test_the_cheat_sheet_prints_on_one_sheet(browser):
 def test_seven_chapters_have_sliders():
     with_slider = [page for page in pages() if soup(HTML / page).select(".slider")]
     assert len(with_slider) >= 7
+
+
+@pytest.mark.parametrize("anchor", ["exercises", "equation-eq-running-to-go"])
+def test_a_link_into_a_chapter_lands_where_it_leads(browser, anchor):
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto((HTML / "book" / "returns.html").as_uri() + f"#{anchor}")
+    page.wait_for_timeout(500)
+    top = page.locator(f"#{anchor}").evaluate("it => it.getBoundingClientRect().top")
+    assert -10 <= top <= 200
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["gaussian_policies", "baselines", "advantages"])
+def test_nothing_moves_while_a_page_arrives(browser, name):
+    with served(HTML) as address:
+        assert arrive(browser, f"{address}/book/{name}.html").shift < 0.05
+
+
+@pytest.mark.parametrize("name", BY_KEYBOARD)
+def test_the_keyboard_reaches_everything_once_and_is_seen(browser, name):
+    page = open_page(browser, HTML / "book" / f"{name}.html")
+    assert tab_through(page) == []
+    page.close()
+
+
+def test_the_search_opens_and_closes_by_keyboard(browser):
+    page = open_page(browser, HTML / "book" / "index.html")
+    page.keyboard.press("Control+k")
+    dialog = page.locator("#pst-search-dialog")
+    assert dialog.evaluate(
+        "dialog => dialog.open && dialog.contains(document.activeElement)"
+    )
+    page.keyboard.press("Escape")
+    assert not dialog.evaluate("dialog => dialog.open")
+    page.close()
+
+
+def test_the_theme_follows_the_keyboard(browser):
+    page = open_page(browser, HTML / "book" / "index.html")
+    themes = []
+    for _ in range(3):
+        page.locator(".theme-switch-button:visible").press("Enter")
+        themes.append(page.evaluate("document.documentElement.dataset.mode"))
+    assert sorted(themes) == ["auto", "dark", "light"]
+    page.close()
+
+
+def test_a_solution_opens_by_keyboard_and_on_paper(browser):
+    page = open_page(browser, HTML / "book" / "objective.html")
+    box = page.locator("details.solution").first
+    box.locator("summary").press("Enter")
+    assert box.evaluate("box => box.open")
+    box.locator("summary").press("Enter")
+    assert not box.evaluate("box => box.open")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not box.evaluate("box => box.open")
+    page.close()
+
+
+def test_nothing_moves_for_those_who_asked_for_rest(browser):
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto((HTML / "book" / "advantages.html").as_uri())
+    assert page.evaluate(MOVING) == []
+    page.close()
+
+
+MOVING = """() => [...document.querySelectorAll("*")].filter(element => {
+  const style = getComputedStyle(element);
+  return style.scrollBehavior === "smooth" || parseFloat(style.transitionDuration) > 0
+    || style.animationName !== "none";
+}).map(element => element.outerHTML.slice(0, 80))"""
