@@ -39,7 +39,7 @@ ELEMENTS = {
     "sphinxsetup": "verbatimwithframe=false, verbatimsep=3pt, "
     "VerbatimColor={HTML}{F5F5F5}, TitleColor={named}{black}, "
     "verbatimhintsturnover=false, hmargin={34mm,34mm}, vmargin={30mm,31mm}, "
-    "InnerLinkColor={HTML}{00507D}, OuterLinkColor={HTML}{00507D}",
+    "InnerLinkColor={HTML}{005F9E}, OuterLinkColor={HTML}{005F9E}",
 }
 
 

@@ -5,6 +5,8 @@ from sphinx import addnodes
 from sphinx.locale import admonitionlabels
 from sphinx_proof.nodes import proof_node
 
+ANIMATION = "<IPython.core.display.HTML object>"
+
 
 class box(nodes.Admonition, nodes.Element):
     """A titled piece of text: theorem, algorithm, exercise, proof, admonition."""
@@ -128,9 +130,11 @@ def depart_box(self, node):
 
 
 def prepare_cells(tree):
-    """Make cells targets of ticks, and leave out code that only draws a figure."""
-    for cell in tree.findall(nodes.container):
+    """Leave out code that only draws, and what only moves; let ticks lead to cells."""
+    for cell in list(tree.findall(nodes.container)):
         if "tag_hide-input" in cell["classes"]:
             cell[:] = [n for n in cell if n.get("nb_element") != "cell_code_source"]
+        if "cell_output" in cell["classes"]:
+            cell[:] = [n for n in cell if not n.astext().startswith(ANIMATION)]
         for name in cell["ids"]:
             cell.insert(0, latex(target(page_of(cell), name)))
