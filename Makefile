@@ -6,9 +6,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export IPYTHONDIR := $(CURDIR)/.jupyter/ipython
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=120
 BUILD_BOOK := jupyter-book build . -n -W --keep-going -q >/dev/null
+BUILD_LATEX := jupyter-book build . --builder latex --path-output _build/paper -n -W --keep-going -q >/dev/null
+TYPESET := max_print_line=1000 latexmk -xelatex -silent -interaction=nonstopmode -halt-on-error
+LATEX := _build/paper/_build/latex
+PDF := policy_gradients_executed.pdf
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit mutants notebooks canaries site lab serve references speed bench cluster clean
+.PHONY: help book test lint unit mutants notebooks canaries site editions pdf lab serve references speed bench cluster clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1~/p' Makefile | column -t -s '~'
@@ -18,6 +22,17 @@ book: .venv/installed  ## execute every chapter and build the HTML
 	python book/_ext/execute.py && \
 	{ $(BUILD_BOOK) || { rm -rf _build/html _build/.doctrees; exit 1; }; } && \
 	echo "Built in $$(( $$(date +%s) - start )) s. Open $(CURDIR)/_build/html/index.html"
+
+pdf: .venv/installed  ## execute every chapter and make one PDF of the book
+	@for tool in xelatex latexmk makeindex rsvg-convert; do command -v $$tool >/dev/null || { echo "Missing: $$tool. Install TeX Live (Debian, Ubuntu: apt install $$(cat .ci/paper))."; exit 1; }; done
+	@start=$$(date +%s); \
+	python book/_ext/execute.py && \
+	{ $(BUILD_LATEX) || { rm -rf _build/paper; exit 1; }; } && \
+	cd $(LATEX) && \
+	{ $(TYPESET) $(PDF:pdf=tex) >latexmk.log 2>&1 || { grep -A4 '^!' $(PDF:pdf=log); exit 1; }; } && \
+	cp $(PDF) $(CURDIR)/_build/ && \
+	pages=$$(sed -n 's/^Output written on .*(\([0-9]*\) pages.*/\1/p' $(PDF:pdf=log)) && \
+	echo "Typeset $$pages pages in $$(( $$(date +%s) - start )) s. Open $(CURDIR)/_build/$(PDF)"
 
 test: .venv/installed  ## all gates that follow, with one closing line each
 	@for gate in lint unit mutants notebooks canaries site; do \
@@ -30,7 +45,7 @@ lint: .venv/installed  ## gate: ruff over package, tests and extensions
 	@ruff check -q . && ruff format -q --check .
 
 unit: .venv/installed  ## gate: tests of the package and of the sources
-	@python -m pytest tests $(addprefix --ignore=tests/,test_mutants.py notebooks canaries site) -n 2
+	@python -m pytest tests $(addprefix --ignore=tests/,test_mutants.py notebooks canaries site editions) -n 2
 
 mutants: .venv/installed  ## gate: wrong versions of each estimator, which the tests must reject
 	@python -m pytest tests/test_mutants.py -n 2
@@ -45,6 +60,9 @@ site: .venv/installed  ## gate: build from nothing, then check every page in a b
 	@rm -rf _build
 	@$(MAKE) --no-print-directory book
 	@python -m pytest tests/site -n 2
+
+editions: pdf  ## gate: the book on paper
+	@python -m pytest tests/editions -n 2
 
 references: .venv/installed  ## rewrite the reference outputs (NAMES="a b": only these)
 	@python tests/notebooks/references.py $(NAMES)

@@ -19,6 +19,7 @@ from myst_parser.config.main import MdParserConfig
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "_build"
+BUILT = (".jupyter_cache", "html", ".doctrees", "jupyter_execute", "paper")
 INPUTS = (
     "pgbook/**/*.py",
     "book/_ext/*.py",
@@ -50,7 +51,7 @@ def drop_what_is_stale() -> None:
     """Remove the cache and the built pages unless they belong to this digest."""
     stamp = BUILD / "digest"
     if not stamp.exists() or stamp.read_text() != digest():
-        for folder in (".jupyter_cache", "html", ".doctrees", "jupyter_execute"):
+        for folder in BUILT:
             shutil.rmtree(BUILD / folder, ignore_errors=True)
         BUILD.mkdir(exist_ok=True)
         stamp.write_text(digest())

@@ -1,0 +1,52 @@
+"""What is too wide or too long for paper: tables, and the reference of the package."""
+
+from docutils import nodes
+from sphinx import addnodes
+
+LINE = 86  # letters in a line of a table
+
+
+def shorten(tree):
+    """Paper gets each signature with its first sentence, and no links to cells."""
+    for content in tree.findall(addnodes.desc_content):
+        first = [n for n in content[:1] if isinstance(n, nodes.paragraph)]
+        members = [n for n in content[1:] if isinstance(n, addnodes.desc)]
+        content[:] = first + [n for n in members if n["objtype"] != "attribute"]
+    for table in tree.findall(nodes.table):
+        if "ledger" in table["classes"]:
+            drop_columns(table, {"Chapter", "Cell"})
+        if len(list(table.findall(nodes.row))) > 30:
+            fit_columns(table)
+
+
+def drop_columns(table, names):
+    """Take out the columns with these heads."""
+    rows = list(table.findall(nodes.row))
+    kept = [i for i, head in enumerate(rows[0]) if head.astext() not in names]
+    for row in rows:
+        row[:] = [row[i] for i in kept]
+    group = table[0]
+    group[:] = [*list(group.findall(nodes.colspec))[: len(kept)], *group[-2:]]
+    group["cols"] = len(kept)
+
+
+def fit_columns(table):
+    """Give each column of a long table its longest word and a share of the rest."""
+    table["classes"].append("colwidths-given")
+    columns = zip(*table.findall(nodes.row), strict=True)
+    texts = [[words(entry) for entry in column] for column in columns]
+    longest = [max(map(len, " ".join(column).split())) for column in texts]
+    total = sum(len(text) for column in texts for text in column)
+    rest = max(0, LINE - sum(longest))
+    for spec, column, word in zip(
+        table.findall(nodes.colspec), texts, longest, strict=True
+    ):
+        spec["colwidth"] = word + round(rest * sum(map(len, column)) / total)
+
+
+def words(entry) -> str:
+    """The text of a cell, in which a formula is a word half as long as its TeX."""
+    return "".join(
+        "x" * (len(part) // 2) if isinstance(part.parent, nodes.math) else part
+        for part in entry.findall(nodes.Text)
+    )
