@@ -4,11 +4,13 @@ PIP_FLAGS ?=
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export IPYTHONDIR := $(CURDIR)/.jupyter/ipython
+export FRESH := $(CURDIR)/.venv/fresh
+export BINDER := $(CURDIR)/.venv/binder
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=120
 BUILD_BOOK := jupyter-book build . -n -W --keep-going -q >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit mutants notebooks canaries site lab serve references bench cluster clean
+.PHONY: help book test lint unit mutants notebooks canaries site editions lab serve references bench cluster clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1~/p' Makefile | column -t -s '~'
@@ -30,7 +32,7 @@ lint: .venv/installed  ## gate: ruff over package, tests and extensions
 	@ruff check -q . && ruff format -q --check .
 
 unit: .venv/installed  ## gate: tests of the package and of the sources
-	@python -m pytest tests $(addprefix --ignore=tests/,test_mutants.py notebooks canaries site) -n 2
+	@python -m pytest tests $(addprefix --ignore=tests/,test_mutants.py notebooks canaries site editions) -n 2
 
 mutants: .venv/installed  ## gate: wrong versions of each estimator, which the tests must reject
 	@python -m pytest tests/test_mutants.py -n 2
@@ -45,6 +47,9 @@ site: .venv/installed  ## gate: build from nothing, then check every page in a b
 	@rm -rf _build
 	@$(MAKE) --no-print-directory book
 	@python -m pytest tests/site -n 2
+
+editions: book $(FRESH)/installed $(BINDER)/installed  ## gate: downloaded notebooks run after the documented install, and Binder's opens chapters
+	@python -m pytest tests/editions -n 2 --durations=0 --durations-min=1
 
 references: .venv/installed  ## rewrite the reference outputs (NAMES="a b": only these)
 	@python tests/notebooks/references.py $(NAMES)
@@ -84,4 +89,18 @@ clean:  ## remove everything that was built, and the environment
 	@$(PYTHON) -m venv .venv/peers
 	@.venv/peers/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -r benchmarks/requirements.txt
 	@.venv/peers/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(FRESH)/installed: .venv/installed
+	@echo "Installing what the README tells readers of one notebook (once)"
+	@$(PYTHON) -m venv --clear $(FRESH)
+	@$(FRESH)/bin/pip install -e ".[book]" jupyterlab -c requirements.txt -q $(PIP_FLAGS)
+	@touch $@
+
+# Where the index of PyTorch is out of reach, the build of PyPI serves as well.
+$(BINDER)/installed: .venv/installed binder/requirements.txt binder/postBuild
+	@echo "Installing what Binder installs (once)"
+	@$(PYTHON) -m venv --clear $(BINDER)
+	@$(BINDER)/bin/pip install -r binder/requirements.txt -q --retries 0 $(PIP_FLAGS)
+	@PATH="$(BINDER)/bin:$(PATH)" NB_PYTHON_PREFIX="$(BINDER)" binder/postBuild
 	@touch $@

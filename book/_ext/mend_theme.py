@@ -92,6 +92,7 @@ def mend_pages(app, exception):
             drop_unused_scripts(page)
             name_landmarks(page)
             name_columns(page)
+            save_downloads(page)
             path.write_text(str(page), "utf8")
 
 
@@ -123,6 +124,13 @@ def name_columns(page):
                 del shown["aria-hidden"]
         elif not words:
             head.name = "td"
+
+
+def save_downloads(page):
+    """A file to download is saved, not shown, from a disk as well."""
+    for link in page.select("a[class*='btn-download-']"):
+        link["download"] = ""
+        del link["target"]
 
 
 def setup(app):

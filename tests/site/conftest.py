@@ -1,22 +1,14 @@
 """One browser for all pages of the built book."""
 
 import re
-import shutil
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import sync_playwright
+from browsers import browser, browser_path  # noqa: F401
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
 REDIRECT = "index.html"  # leads to book/index.html
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-background-networking "
-    "--disable-component-update --disable-sync --no-first-run"
-).split()
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
 def pages() -> list[str]:
@@ -24,18 +16,6 @@ def pages() -> list[str]:
     found = (str(path.relative_to(HTML)) for path in HTML.rglob("*.html"))
     shown = (p for p in found if p != REDIRECT and not p.startswith("_static"))
     return sorted(shown, key=lambda page: (not page.startswith("book/"), page))
-
-
-def browser_path() -> str:
-    """Where the system's browser is."""
-    found = [shutil.which(name) for name in BROWSERS]
-    found += [MACOS] if Path(MACOS).exists() else []
-    if not any(found):
-        raise pytest.UsageError(
-            "Missing: a browser. Install Chromium (Debian: apt install chromium; "
-            "Ubuntu: snap install chromium; macOS: brew install --cask google-chrome)."
-        )
-    return next(path for path in found if path)
 
 
 def pytest_sessionstart(session):
@@ -60,11 +40,3 @@ class PageScheduling(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config, log):
     """Hand out the tests by pages."""
     return PageScheduling(config, log)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
-        yield browser
-        browser.close()
