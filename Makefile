@@ -4,6 +4,8 @@ PIP_FLAGS ?=
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export IPYTHONDIR := $(CURDIR)/.jupyter/ipython
+export FRESH := $(CURDIR)/.venv/fresh
+export BINDER := $(CURDIR)/.venv/binder
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=120
 BUILD_BOOK := jupyter-book build . -n -W --keep-going -q >/dev/null
 BUILD_LATEX := jupyter-book build . --builder latex --path-output _build/paper -n -W --keep-going -q >/dev/null
@@ -61,8 +63,8 @@ site: .venv/installed  ## gate: build from nothing, then check every page in a b
 	@$(MAKE) --no-print-directory book
 	@python -m pytest tests/site -n 2
 
-editions: pdf  ## gate: the book on paper
-	@python -m pytest tests/editions -n 2
+editions: book pdf $(FRESH)/installed $(BINDER)/installed  ## gate: the book on paper, and as notebooks after the documented install and on Binder
+	@python -m pytest tests/editions -n 2 --durations=0 --durations-min=1
 
 references: .venv/installed  ## rewrite the reference outputs (NAMES="a b": only these)
 	@python tests/notebooks/references.py $(NAMES)
@@ -75,8 +77,8 @@ serve: book  ## the built book at http://127.0.0.1:8000
 	@python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 speed:  ## how the built pages arrive on a slow phone, and Lighthouse's scores
-	@python tests/site/phone.py
-	@python tests/site/lighthouse.py
+	@PYTHONPATH=tests python tests/site/phone.py
+	@PYTHONPATH=tests python tests/site/lighthouse.py
 
 bench: .venv/peers/installed  ## the package beside its peers, in one run (some minutes)
 	@.venv/peers/bin/python benchmarks/gae.py
@@ -106,4 +108,18 @@ clean:  ## remove everything that was built, and the environment
 	@$(PYTHON) -m venv .venv/peers
 	@.venv/peers/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -r benchmarks/requirements.txt
 	@.venv/peers/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(FRESH)/installed: .venv/installed
+	@echo "Installing what the README tells readers of one notebook (once)"
+	@$(PYTHON) -m venv --clear $(FRESH)
+	@$(FRESH)/bin/pip install -e ".[book]" jupyterlab -c requirements.txt -q $(PIP_FLAGS)
+	@touch $@
+
+# Where the index of PyTorch is out of reach, the build of PyPI serves as well.
+$(BINDER)/installed: .venv/installed binder/requirements.txt binder/postBuild
+	@echo "Installing what Binder installs (once)"
+	@$(PYTHON) -m venv --clear $(BINDER)
+	@$(BINDER)/bin/pip install -r binder/requirements.txt -q --retries 0 $(PIP_FLAGS)
+	@PATH="$(BINDER)/bin:$(PATH)" NB_PYTHON_PREFIX="$(BINDER)" binder/postBuild
 	@touch $@

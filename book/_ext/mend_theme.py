@@ -19,6 +19,7 @@ REPEATED = re.compile(
 )
 LOGO = re.compile(r'<div(?=[^>]*>\s*<a\b[^>]*class="navbar-brand)(?! role=)')
 MISPLACED_ROLE = re.compile(r' role="(?:doc-biblioentry|list)"')
+DOWNLOAD = re.compile(r"""<a\b[^>]*class="[^"]*btn-download-[^>]*(?=>)""")
 HEAD = re.compile(r"<th\b.*?</th>", re.S)
 BOX = re.compile(
     r'<div class="(?=[^"]*\bdropdown\b)([^"]*\badmonition\b[^"]*)"([^>]*)>\s*'
@@ -106,7 +107,7 @@ def mend_pages(app, exception):
         for path in Path(app.outdir).rglob("*.html"):
             page = path.read_text("utf8")
             mended = REPEATED.sub("", drop_unused_scripts(page))
-            mended = fold_boxes(name_columns(name_landmarks(mended)))
+            mended = fold_boxes(name_columns(name_landmarks(save_downloads(mended))))
             if mended != page:
                 path.write_text(mended, "utf8")
 
@@ -159,6 +160,13 @@ def fold_boxes(page: str) -> str:
             f"{page[box.end() : end.start()]}</details>{page[end.end() :]}"
         )
     return page
+
+
+def save_downloads(page: str) -> str:
+    """A file to download is saved, not shown, from a disk as well."""
+    return DOWNLOAD.sub(
+        lambda link: link[0].replace(' target="_blank"', "") + SAVED, page
+    )
 
 
 def setup(app):

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -159,3 +160,39 @@ def test_nbval_turns_red_on_an_unused_reference(references):
     shutil.copy(reference, reference.with_name("dice.json"))
     status, printed = notebooks()
     assert status not in (0, 5) and "unused" in printed
+
+
+def links(book):
+    """Where the page of the coin leads, by the text of the link."""
+    page = BeautifulSoup(
+        (book / "_build/html/book/coin.html").read_text("utf8"), "html.parser"
+    )
+    return {link.text.strip(): link["href"] for link in page.select("a[href]")}
+
+
+def test_the_launch_buttons_lead_to_files_that_exist(book):
+    config = book / "_config.yml"
+    text = config.read_text("utf8")
+    assert 'url: ""' in text and 'baseurl: ""' in text
+    text = text.replace('baseurl: ""', "baseurl: https://owner.github.io/name/")
+    config.write_text(text.replace(' url: ""', " url: https://github.com/owner/name"))
+    status, printed = build(book)
+    assert status == 0, printed
+    found = links(book)
+    binder, _, source = found["Binder"].partition("?urlpath=lab/tree/")
+    assert binder == "https://mybinder.org/v2/gh/owner/name/main"
+    assert (book / source).is_file()
+    colab, _, notebook = found["Colab"].partition("/blob/gh-pages/")
+    assert colab == "https://colab.research.google.com/github/owner/name"
+    assert notebook == f"book/{found['.ipynb']}"
+    text = (book / "_build" / "html" / notebook).read_text("utf8")
+    assert "git clone --quiet --depth 1 https://github.com/owner/name" in text
+    assert "[*Policy Gradients, Executed*](https://owner.github.io/name/)" in text
+
+
+def test_a_repository_that_binder_and_colab_cannot_read_stops_the_build(book):
+    config = book / "_config.yml"
+    text = config.read_text("utf8")
+    config.write_text(text.replace(' url: ""', " url: https://example.org/owner/name"))
+    status, printed = build(book)
+    assert status != 0 and "read from GitHub" in printed

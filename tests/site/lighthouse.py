@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 
-from conftest import FLAGS, HTML, browser_path, pages
-from phone import served
+from browsers import FLAGS, browser_path
+from conftest import HTML, pages
+from server import served
 
 LIGHTHOUSE = "lighthouse@12.8.2"
 SCORES = "performance", "accessibility", "best-practices", "seo"

@@ -3,17 +3,13 @@
 `python tests/site/phone.py [PAGE …]` prints a table of the pages of the built book.
 """
 
-import gzip
 import sys
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from functools import cache, partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
 
-from conftest import HTML, launch, pages
+from browsers import launch
+from conftest import HTML, pages
 from playwright.sync_api import sync_playwright
+from server import served
 
 SCREEN = {"width": 360, "height": 740}
 NETWORK = {  # a slow 4G: 1.6 Mbit/s down, 0.75 up, 150 ms
@@ -25,7 +21,6 @@ NETWORK = {  # a slow 4G: 1.6 Mbit/s down, 0.75 up, 150 ms
 SLOWDOWN = 4  # of the processor
 SETTLED = 500  # ms after which nothing moves
 TRIES = 3
-COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
 RECORD = """(() => {
   window.shift = 0;
   new PerformanceObserver(list => {
@@ -50,47 +45,6 @@ class Arrival:
     shift: float  # cumulative layout shift
     weight: float  # kilobytes over the network, compressed, without pictures
     pictures: float  # kilobytes of pictures that were fetched at once
-
-
-@cache
-def compressed(path: Path, changed: float) -> bytes:
-    """The file as a server sends it."""
-    content = path.read_bytes()
-    return gzip.compress(content, 6) if path.suffix in COMPRESSED else content
-
-
-class Handler(SimpleHTTPRequestHandler):
-    """Serves files compressed, as every web server does."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):  # noqa: N802
-        """Send a file, or say that there is none."""
-        path = Path(self.translate_path(self.path))
-        if not path.is_file():
-            return self.send_error(404)
-        body = compressed(path, path.stat().st_mtime)
-        self.send_response(200)
-        self.send_header("Content-Type", self.guess_type(str(path)))
-        self.send_header("Content-Length", str(len(body)))
-        if path.suffix in COMPRESSED:
-            self.send_header("Content-Encoding", "gzip")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        """Say nothing."""
-
-
-@contextmanager
-def served(folder: Path):
-    """The address under which a server shows the folder."""
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(Handler, directory=str(folder))
-    )
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
 
 
 def arrive(browser, url: str) -> Arrival:

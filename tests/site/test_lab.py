@@ -1,58 +1,22 @@
 """`make lab`: a double click on a chapter opens it as a notebook with its formulas."""
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import time
-import urllib.request
-
 import jupytext
 import pytest
 from conftest import ROOT
+from lab_server import running_lab
 
 BOOK = ROOT / "book"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def lab():
     """The address of a running JupyterLab."""
-    address = f"http://127.0.0.1:{free_port()}"
-    flags = f"--no-browser --allow-root --port={address.rsplit(':')[-1]} "
-    flags += "--IdentityProvider.token='' --ServerApp.disable_check_xsrf=True"
-    server = subprocess.Popen(
-        ["make", "lab", f"LAB_FLAGS={flags}"],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_until_it_answers(f"{address}/api", seconds=60)
+
+    def command(flags):
+        return ["make", "lab", f"LAB_FLAGS={' '.join(flags)}"]
+
+    with running_lab(command, ROOT) as address:
         yield address
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-
-
-def wait_until_it_answers(url: str, seconds: int) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(url) as answer:
-                json.load(answer)
-                return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
 
 
 def open_chapter(browser, lab, name):

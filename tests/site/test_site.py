@@ -21,7 +21,7 @@ from checks import (
 )
 from conftest import HTML, ROOT, pages
 from keyboard import tab_through
-from phone import arrive, served
+from phone import arrive
 
 LIGHT = 300  # kilobytes, compressed, without pictures
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["html"]["baseurl"]
@@ -119,9 +119,8 @@ def test_a_link_into_a_chapter_lands_where_it_leads(browser, anchor):
 
 
 @pytest.mark.parametrize("name", ["gaussian_policies", "baselines", "advantages"])
-def test_nothing_moves_while_a_page_arrives(browser, name):
-    with served(HTML) as address:
-        assert arrive(browser, f"{address}/book/{name}.html").shift < 0.05
+def test_nothing_moves_while_a_page_arrives(browser, served, name):
+    assert arrive(browser, f"{served}/book/{name}.html").shift < 0.05
 
 
 @pytest.mark.parametrize("name", BY_KEYBOARD)
