@@ -164,9 +164,11 @@ def fold_boxes(page: str) -> str:
 
 def save_downloads(page: str) -> str:
     """A file to download is saved, not shown, from a disk as well."""
-    return DOWNLOAD.sub(
-        lambda link: link[0].replace(' target="_blank"', "") + SAVED, page
-    )
+
+    def save(link):
+        return link[0].replace(' target="_blank"', "") + ' download=""'
+
+    return DOWNLOAD.sub(save, page)
 
 
 def setup(app):
