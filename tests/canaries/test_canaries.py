@@ -40,7 +40,7 @@ def book(tmp_path):
     shutil.copy(HERE / "_toc.yml", tmp_path)
     shutil.copy(ROOT / "_config.yml", tmp_path)
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
-    for name in ("_ext", "_static"):
+    for name in ("_ext", "_static", "_templates"):
         (tmp_path / "book" / name).symlink_to(ROOT / "book" / name)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     return tmp_path
