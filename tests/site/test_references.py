@@ -26,7 +26,7 @@ def number_of(label):
 @pytest.mark.parametrize("how", ["hover", "focus"])
 def test_a_reference_shows_an_equation_of_its_page(reader, address, how):
     page = reader(f"{address}/{CHAPTER}")
-    link = page.locator('article a[href="#equation-eq-biased-by-hand"]').first
+    link = page.locator('article a.internal[href="#equation-eq-biased-by-hand"]').first
     link.hover() if how == "hover" else by_keyboard(page, link)
     shown = page.locator(f"{PREVIEW} .math .katex")
     shown.wait_for()
