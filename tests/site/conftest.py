@@ -107,7 +107,12 @@ def reader(browser):
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
-            "console", lambda m: errors.append(m.text) if m.type == "error" else None
+            "console",
+            lambda m: (
+                errors.append(m.text)
+                if m.type == "error" and "favicon" not in m.location["url"]
+                else None
+            ),
         )
         page.goto(url)
         opened.append(context)

@@ -38,7 +38,7 @@ def test_a_reference_shows_an_equation_of_its_page(reader, address, how):
 @pytest.mark.parametrize(
     "here, link, words",
     [
-        (LEDGER, 'a[href="advantages.html#equation-eq-biased-by-hand"]', "take out"),
+        (LEDGER, 'a[href="advantages.html#equation-eq-biased-by-hand"]', "take"),
         (LEDGER, 'a[href="advantages.html#verify-eq-biased-by-hand"]', "two_decisions"),
         (CHAPTER, 'a[href="returns.html#ch-returns"]', "game"),
         (CHAPTER, 'a[href^="references.html#"]', "High-dimensional continuous"),
