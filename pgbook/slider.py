@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 
 from pgbook._checks import require, require_not_empty
 
-PAGE = Template("""<div class="slider">
+# The attribute keeps JupyterLab from taking the arrow keys.
+PAGE = Template("""<div class="slider" data-lm-suppress-shortcuts>
 <style>.slider img{display:block;margin:auto;max-width:100%;height:auto}
 .slider div{display:flex;gap:.7em;align-items:center;max-width:34rem;margin:.5rem auto}
 .slider label{display:flex;flex:1;gap:.7em;align-items:center}
