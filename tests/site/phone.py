@@ -89,8 +89,9 @@ def served(folder: Path):
         ("127.0.0.1", 0), partial(Handler, directory=str(folder))
     )
     Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with server:
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def arrive(browser, url: str) -> Arrival:
