@@ -26,6 +26,7 @@ BOX = re.compile(
     r'<p class="admonition-title"([^>]*)>(.*?)</p>',
     re.S,
 )
+LINK = re.compile(r"</?a\b[^>]*>")
 DIV = re.compile(r"<(/?)div\b[^>]*>")
 DOCSTRING = re.compile(r'\n +"""(?:(?!""").)*"""', re.S)
 
@@ -147,9 +148,13 @@ def name_column(text: str) -> str:
 
 
 def fold_boxes(page: str) -> str:
-    """Boxes that open and close do so without a script, and before one has arrived."""
+    """Boxes that open and close do so without a script, and before one has arrived.
+
+    What opens a box holds no link, since a click would mean two things.
+    """
     while box := BOX.search(page):
         classes, attributes, title_attributes, title = box.groups()
+        title = LINK.sub("", title)
         depth, tags = 1, DIV.finditer(page, box.end())
         while depth:
             end = next(tags)
