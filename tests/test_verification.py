@@ -128,6 +128,14 @@ def test_unbiased_compares_directions_without_variance_exactly():
         verify_unbiased("eq-a", samples, torch.tensor([1e-6, 1e-6]))
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_unbiased_takes_no_rounding_error_for_a_direction(seed):
+    plane = normal(200, 2, seed=seed)
+    flat = verify_unbiased("eq-a", plane, torch.zeros(2)).text
+    tilted = verify_unbiased("eq-a", plane @ normal(2, 5, seed=seed), torch.zeros(5))
+    assert tilted.text == flat.replace("2 numbers", "5 numbers")
+
+
 def test_unbiased_with_constant_samples_is_an_identity():
     verify_unbiased("eq-a", torch.ones(10, 2), torch.ones(2))
     with pytest.raises(AssertionError, match="no variance"):
