@@ -16,7 +16,7 @@ HTML = ROOT / "_build" / "html" / "book"
 SOURCES = {path.stem: path.read_text("utf8") for path in (ROOT / "book").glob("*.md")}
 NUMBERED = ".eqno, figcaption .caption-number, .admonition-title .caption-number"
 PICTURES = ".cell_output img:not(details img)"  # what is behind details moves
-WIDEST = 12  # points by which a line may hang out of its column
+WIDEST = 10  # points by which a line may hang out of its column
 SMALLEST = 70  # percent to which a formula may be shrunk
 COMPLAINT = (
     r".*(?:Reference .* undefined|reference .* undefined|Citation .* undefined|"
