@@ -127,7 +127,7 @@ def name_columns(page):
 
 
 def save_downloads(page):
-    """A file to download is saved, not shown, from a disk as well."""
+    """A file to download is saved, not shown; Chromium shows those of a disk."""
     for link in page.select("a[class*='btn-download-']"):
         link["download"] = ""
         del link["target"]
