@@ -168,7 +168,7 @@ def fold_boxes(page: str) -> str:
 
 
 def save_downloads(page: str) -> str:
-    """A file to download is saved, not shown, from a disk as well."""
+    """A file to download is saved, not shown; Chromium shows those of a disk."""
 
     def save(link):
         return link[0].replace(' target="_blank"', "") + ' download=""'

@@ -1,6 +1,7 @@
 """What a reader sees in the JupyterLab of Binder, and in one without extensions."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,21 +10,26 @@ from lab_server import running_lab
 
 ROOT = Path(__file__).parents[2]
 FRESH = Path(os.environ.get("FRESH", ROOT / ".venv" / "fresh"))
+DOWNLOAD = ROOT / "_build" / "html" / "book" / "score_function.ipynb"
 BINDER = Path(os.environ.get("BINDER", ROOT / ".venv" / "binder"))
 
 
 @pytest.fixture
-def lab(request):
-    """The address of the JupyterLab of an environment, with no settings of ours."""
-    environment, folder = request.param
+def lab(request, tmp_path):
+    """The address of the JupyterLab of an environment, beside a copy of a page.
+
+    A copy, since JupyterLab saves what it has opened.
+    """
+    environment, page = request.param
+    shutil.copy(page, tmp_path)
 
     def command(flags):
         return [str(environment / "bin" / "jupyter"), "lab", *flags]
 
-    clean = {"PYTHONPATH": "", "IPYTHONDIR": "", "JUPYTER_CONFIG_PATH": ""}
+    clean = {"PYTHONPATH": "", "IPYTHONDIR": str(tmp_path), "JUPYTER_CONFIG_PATH": ""}
     clean["PATH"] = f"{environment / 'bin'}:{os.environ['PATH']}"
-    with running_lab(command, folder, **clean) as address:
-        yield address
+    with running_lab(command, tmp_path, **clean) as address:
+        yield f"{address}/lab/tree/{page.name}?reset"  # no notebook of an earlier visit
 
 
 def opened(browser, address):  # noqa: F811
@@ -36,9 +42,11 @@ def opened(browser, address):  # noqa: F811
     return page, notebook
 
 
-@pytest.mark.parametrize("lab", [(BINDER, ROOT)], indirect=True)
+@pytest.mark.parametrize(
+    "lab", [(BINDER, ROOT / "book/score_function.md")], indirect=True
+)
 def test_binder_opens_a_chapter_as_a_notebook(browser, lab):  # noqa: F811
-    page, notebook = opened(browser, f"{lab}/lab/tree/book/score_function.md")
+    page, notebook = opened(browser, lab)
     notebook.locator(".jp-MarkdownCell .katex").first.wait_for()
     notebook.locator(".jp-CodeCell").first.click()
     page.keyboard.press("Shift+Enter")
@@ -46,9 +54,9 @@ def test_binder_opens_a_chapter_as_a_notebook(browser, lab):  # noqa: F811
     page.close()
 
 
-@pytest.mark.parametrize("lab", [(FRESH, ROOT / "_build/html/book")], indirect=True)
+@pytest.mark.parametrize("lab", [(FRESH, DOWNLOAD)], indirect=True)
 def test_a_download_reads_well_without_extensions(browser, lab):  # noqa: F811
-    page, notebook = opened(browser, f"{lab}/lab/tree/score_function.ipynb")
+    page, notebook = opened(browser, lab)
     notebook.locator(".jp-MarkdownCell mjx-container").first.wait_for()
     page.wait_for_timeout(2000)
     assert notebook.locator("mjx-merror").count() == 0
