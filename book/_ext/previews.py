@@ -64,5 +64,5 @@ def setup(app):
     """Load the script and the style, and write the previews when all else is done."""
     app.add_css_file("links.css")
     app.add_js_file("links.js", loading_method="defer")
-    app.connect("build-finished", write_previews, priority=900)
+    app.connect("build-finished", write_previews, priority=950)  # pages are final
     return {"parallel_read_safe": False, "version": "1"}
