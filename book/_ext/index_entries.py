@@ -112,9 +112,9 @@ def headings(document, stem):
 
 def read_page(app, document):
     """Add the entries of a chapter to those that Sphinx has found."""
-    stem = Path(app.env.docname).stem
-    if stem not in outline.pages():
+    if not outline.is_page(app.env.docname):
         return
+    stem = Path(app.env.docname).stem
     app.env.note_dependency("book/glossary.md")
     app.env.note_dependency("genindex.md")
     entries = app.env.get_domain("index").entries[app.env.docname]

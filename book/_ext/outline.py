@@ -85,6 +85,11 @@ def pages() -> list[str]:
     return ["prerequisites", *chapters()]
 
 
+def is_page(docname: str) -> bool:
+    """Whether a document is one of these pages, and not the API page of its module."""
+    return docname in {f"book/{stem}" for stem in pages()}
+
+
 def title(stem: str) -> str:
     """The title of a page."""
     return re.search(r"^# (.*)$", source(stem), re.M)[1]

@@ -21,9 +21,9 @@ def pages(env) -> dict[str, list[dict]]:
 
 def read_page(app, document):
     """Note where a page defines terms, and where the subjects of the index begin."""
-    stem = Path(app.env.docname).stem
-    if stem not in outline.pages():
+    if not outline.is_page(app.env.docname):
         return
+    stem = Path(app.env.docname).stem
     found = [*definitions(document), *sections(document, stem)]
     pages(app.env)[app.env.docname] = [
         {
