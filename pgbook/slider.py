@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from pgbook._checks import require, require_not_empty
 
-# The attribute keeps JupyterLab from taking the arrow keys.
-PAGE = Template("""<div class="slider" data-lm-suppress-shortcuts>
+# The line with onkeydown keeps JupyterLab from taking the arrow keys.
+PAGE = Template("""<div class="slider">
 <style>.slider img{display:block;margin:auto;max-width:100%;height:auto}
 .slider div{display:flex;gap:.7em;align-items:center;max-width:34rem;margin:.5rem auto}
 .slider label{display:flex;flex:1;gap:.7em;align-items:center}
@@ -45,6 +45,7 @@ accent-color:var(--pst-color-link,#0072B2)}
     range.setAttribute("aria-valuetext", text);
   }
   range.oninput = () => { show(); said.textContent = image.alt; };
+  range.onkeydown = event => event.stopPropagation();
   label.append(range);
   show();
 })(document.currentScript.parentElement, $pieces, $frames);</script></div>""")

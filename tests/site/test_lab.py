@@ -53,7 +53,7 @@ def test_a_slider_moves_once_its_cell_has_run(browser, lab):
     for _ in range(moves + 1):  # no further: what is out of sight is not there
         page.keyboard.press("Shift+Enter")
     knob, image = notebook.locator(".slider input"), notebook.locator(".slider img")
-    knob.wait_for()
+    knob.click()
     seen = []
     for key in ("Home", "ArrowRight", "Home"):
         knob.press(key)
