@@ -8,16 +8,17 @@ notebook and on paper one of the pictures is shown.
 import html
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from io import StringIO
 from string import Template
-from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from pgbook._checks import require, require_not_empty
 
+# The line with onkeydown keeps JupyterLab from taking the arrow keys.
 PAGE = Template("""<div class="slider">
 <style>.slider img{display:block;margin:auto;max-width:100%;height:auto}
 .slider div{display:flex;gap:.7em;align-items:center;max-width:34rem;margin:.5rem auto}
@@ -33,17 +34,18 @@ accent-color:var(--pst-color-link,#0072B2)}
 <script>(function (slider, pieces, frames) {
   const [image, label, value, said] =
     ["img", "label", "b", "output"].map(name => slider.querySelector(name));
-  const range = document.createElement("input");
+  const range = document.createElement("input"), still = image.src;
   Object.assign(range, { type: "range", max: frames.length - 1, value: $start });
   function show() {
     const [picture, text, alternative] = frames[range.value];
-    const svg = picture.map(piece => pieces[piece]).join("<");
-    image.src = "data:image/svg+xml," + encodeURIComponent(svg);
+    const svg = picture && picture.map(piece => pieces[piece]).join("<");
+    image.src = svg ? "data:image/svg+xml," + encodeURIComponent(svg) : still;
     image.alt = alternative;
     value.textContent = text;
     range.setAttribute("aria-valuetext", text);
   }
   range.oninput = () => { show(); said.textContent = image.alt; };
+  range.onkeydown = event => event.stopPropagation();
   label.append(range);
   show();
 })(document.currentScript.parentElement, $pieces, $frames);</script></div>""")
@@ -104,10 +106,11 @@ class Slider:
         """Text for a terminal, HTML for a page, one picture for paper."""
         paper, pieces = self.pictures[self.start], {}
         pictures = [_in_pieces(picture, pieces) for picture in self.pictures]
+        pictures[self.start] = None  # stands in the page
         frames = zip(pictures, self.labels, self.alternatives, strict=True)
         page = PAGE.substitute(
             name=html.escape(self.name),
-            picture="data:image/svg+xml," + quote(paper, safe=" /:;,="),
+            picture="data:image/svg+xml;base64," + b64encode(paper.encode()).decode(),
             label=html.escape(self.labels[self.start]),
             alternative=html.escape(self.alternatives[self.start]),
             width=round(self.size[0]),
@@ -121,13 +124,15 @@ class Slider:
 
 
 def _svg(figure: Figure) -> str:
-    """Return the figure as SVG in one line, and close it."""
+    """Return the figure as short SVG, and close it."""
     buffer = StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(figure)
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.S)
-    return re.sub(r"\s*\n\s*", " ", svg[svg.index("<svg") :])
+    svg = re.sub(r"\s*\n\s*", " ", svg[svg.index("<svg") :])
+    # A hundredth of a point is enough; what follows a bracket may be a scale.
+    return re.sub(r'(?<=[ "])-?\d+\.\d{3,}', lambda n: f"{float(n[0]):.2f}", svg)
 
 
 def _in_pieces(svg: str, pieces: dict[str, int]) -> list[int]:

@@ -157,6 +157,65 @@ def open_page(browser, path: Path):
     return page
 
 
+def slider_faults(browser, path: Path) -> list[str]:
+    """What the sliders of a page do not do: moved, printed, and without scripts."""
+    page = open_page(browser, path)
+    page.set_viewport_size({"width": NARROW, "height": 1000})
+    sliders = page.locator(".slider").all()
+    faults = [fault for slider in sliders for fault in faults_when_moved(slider)]
+    page.emulate_media(media="print")
+    faults += ["printed" for slider in sliders if slider.locator("input").is_visible()]
+    faults += page.errors
+    page.close()
+    still = browser.new_page(java_script_enabled=False)
+    still.goto(path.as_uri())
+    faults += ["without scripts: a control"] * still.locator(".slider input").count()
+    for image in still.locator(".slider img").all():
+        if not image.evaluate("image => image.alt && image.naturalWidth"):
+            faults.append("without scripts: no picture")
+    still.close()
+    return faults
+
+
+def faults_when_moved(slider) -> list[str]:
+    """What a slider does not do when it is moved with the keyboard and the mouse."""
+    knob, image = slider.locator("input"), slider.locator("img")
+
+    def shown():
+        return {
+            "value": knob.get_attribute("aria-valuetext"),
+            "label": slider.locator("b").inner_text(),
+            "alternative": image.get_attribute("alt"),
+            "picture": image.get_attribute("src"),
+        }
+
+    def after(key):
+        knob.press(key)
+        return shown()
+
+    knob.focus()
+    frames = [after("Home")]
+    frames += [after("ArrowRight") for _ in range(int(knob.get_attribute("max")))]
+    first, last = frames[0], frames[-1]
+    expected = {"End": last, "ArrowRight": last, "ArrowLeft": frames[-2], "Home": first}
+    faults = [key for key, frame in expected.items() if after(key) != frame]
+    faults += ["PageUp"] * (after("PageUp") == first)
+    faults += ["mouse"] * (after("Home") == (knob.click(), shown())[1])
+    for part in first:
+        if len({frame[part] for frame in frames}) < len(frames):
+            faults.append(f"{part}: the same for two values")
+    if min(len(frame["alternative"]) for frame in frames) < 40:
+        faults.append("alternative: too short")
+    if not image.evaluate("image => image.decode().then(() => image.naturalWidth)"):
+        faults.append("picture: none")
+    look = knob.evaluate("knob => getComputedStyle(knob).outlineStyle")
+    box, width = knob.bounding_box(), image.bounding_box()["width"]
+    faults += ["focus: not seen"] * (look == "none")
+    faults += ["target: small"] * (box["height"] < 24)
+    faults += ["wide"] * (max(box["x"] + box["width"], width) > NARROW)
+    return faults
+
+
 def visit(browser, path: Path) -> Visit:
     """Look at a page once: wide, narrow, and with its repeated pieces taken out.
 

@@ -1,5 +1,7 @@
 """The checks of the site can fail: one page with a fault for each of them."""
 
+import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 from checks import (
     NARROW,
@@ -11,8 +13,13 @@ from checks import (
     duplicate_ids,
     open_page,
     pictures_without_words,
+    slider_faults,
     visit,
 )
+
+from pgbook.slider import Slider
+
+matplotlib.use("Agg")
 
 SOUND = """<!DOCTYPE html>
 <html lang="en"><head><title>Seeded</title>
@@ -163,3 +170,45 @@ def test_few_pieces_are_left_to_axe(browser, page):
     assert opened.locator(".katex").count() == 500
     assert opened.locator("pre").last.inner_text().count("sound") == 20
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def slider():
+    """The output of a cell with a slider."""
+
+    def draw(height):
+        figure, axes = plt.subplots(figsize=(3, 2))
+        axes.plot([0, 1], [0, height])
+        return figure
+
+    said = "A straight line that rises evenly from 0 to {}.".format
+    return Slider(draw, (1, 2, 3), "height", said)._repr_mimebundle_()["text/html"]
+
+
+def test_two_sliders_without_a_fault_are_green(browser, page, slider):
+    assert slider_faults(browser, page(slider * 2)) == []
+
+
+@pytest.mark.parametrize(
+    "part, fault, found",
+    [
+        ("image.src =", "image.lost =", "picture: the same for two values"),
+        ("image.alt =", "image.lost =", "alternative: the same for two values"),
+        ("value.textContent =", "value.lost =", "label: the same for two values"),
+        ("range.setAttribute", "(() => 0)", "value: the same for two values"),
+        ("straight line that rises evenly", "line", "alternative: too short"),
+        ("max-width:100%", "width:500px", "wide"),
+        ("min-height:24px", "height:10px", "target: small"),
+        ("input:focus-visible{outline", "input{outline:none;width", "focus: not seen"),
+        (".slider input{display:none}", "", "printed"),
+        (
+            "<output>",
+            "<noscript><input></noscript><output>",
+            "without scripts: a control",
+        ),
+        ("svg+xml;base64,", "svg+xml;base64,A", "without scripts: no picture"),
+    ],
+)
+def test_a_fault_of_a_slider_is_found(browser, page, slider, part, fault, found):
+    assert part in slider
+    assert found in slider_faults(browser, page(slider.replace(part, fault)))
