@@ -20,6 +20,8 @@ REPEATED = re.compile(
 LOGO = re.compile(r'<div(?=[^>]*>\s*<a\b[^>]*class="navbar-brand)(?! role=)')
 MISPLACED_ROLE = re.compile(r' role="(?:doc-biblioentry|list)"')
 DOWNLOAD = re.compile(r"""<a\b[^>]*class="[^"]*btn-download-[^>]*(?=>)""")
+UNNAMED = '<summary><span class="toctree-toggle"'
+PARAMETERS = re.compile(r'<dl>\s*(?:<dd><em class="sig-param">.*?</dd>\s*)+</dl>', re.S)
 HEAD = re.compile(r"<th\b.*?</th>", re.S)
 BOX = re.compile(
     r'<div class="(?=[^"]*\bdropdown\b)([^"]*\badmonition\b[^"]*)"([^>]*)>\s*'
@@ -108,7 +110,8 @@ def mend_pages(app, exception):
         for path in Path(app.outdir).rglob("*.html"):
             page = path.read_text("utf8")
             mended = REPEATED.sub("", drop_unused_scripts(page))
-            mended = fold_boxes(name_columns(name_landmarks(save_downloads(mended))))
+            mended = write_parameters_as_lines(save_downloads(mended))
+            mended = fold_boxes(name_columns(name_landmarks(mended)))
             if mended != page:
                 path.write_text(mended, "utf8")
 
@@ -125,7 +128,21 @@ def drop_unused_scripts(page: str) -> str:
 def name_landmarks(page: str) -> str:
     """Put the logo into a landmark, and take roles from where they do not belong."""
     page = LOGO.sub('<div role="navigation" aria-label="Book"', page)
+    page = page.replace(
+        UNNAMED, UNNAMED.replace("<summary", '<summary aria-label="More"')
+    )
     return MISPLACED_ROLE.sub("", page)
+
+
+def write_parameters_as_lines(page: str) -> str:
+    """A signature is no list of definitions without terms."""
+
+    def lines(found):
+        return found[0].replace("<dd>", "<span>").replace("</dd>", "</span>")
+
+    return PARAMETERS.sub(
+        lambda found: f'<span class="sig-lines">{lines(found)[4:-5]}</span>', page
+    )
 
 
 def name_columns(page: str) -> str:
