@@ -181,6 +181,14 @@ def _(p):
 
 
 @RESIDUAL.mistake(
+    "You return the numbers of p = 1/2 for every p. How often A is visited, and what "
+    "is paid there on average, depend on p."
+)
+def _(p):
+    return residual_minimum(0.5)
+
+
+@RESIDUAL.mistake(
     "Your values are right, but your bias has the wrong sign. The error in "
     "eq-critic-bias-by-hand is what the critic says minus what is true."
 )

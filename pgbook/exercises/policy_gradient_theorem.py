@@ -45,9 +45,9 @@ TANGENT = Exercise(
 
 
 @TANGENT.mistake(
-    "You weigh the states by the occupancy of the new policy. That gives J of the new "
-    "policy exactly, with a distribution that is not known before it is tried; L keeps "
-    "the states of the old one."
+    "You return J of the new policy itself. So does the sum if the states are weighed "
+    "by the new occupancy, which is not known before the policy is tried; L keeps the "
+    "states of the old one."
 )
 def _(mdp, pi, other):
     gain = _gain(mdp.occupancy(other), other, mdp.advantages(pi))
