@@ -270,8 +270,8 @@ WHITEN_ONE_EPISODE = Exercise(
     "ex-whiten-one-episode",
     whitened_over_time,
     cases={
-        "the running example at p = 0.3": running(0.3),
-        "the running example at p = 0.8": running(0.8),
+        "the running example": running(0.3),
+        "beyond its best policy": running(0.8),
         "three steps": (
             numbers([0.5, -0.5, 0.5], [0.5, 0.5, -0.5], [-0.5, 0.5, 0.5]),
             numbers([0, 1, 0], [2, 1, 0], [1, 4, 3]),

@@ -39,9 +39,9 @@ SETTLED_EARLY = Exercise(
     "ex-settled-early",
     kept_weights,
     cases={
-        "the late prize at p = 0.5": late_prize(0.5),
-        "the late prize at p = 0.3": late_prize(0.3),
-        "the running example at p = 0.3": running(0.3),
+        "the late prize": late_prize(0.5),
+        "a less likely prize": late_prize(0.3),
+        "the running example": running(0.3),
     },
 )
 
@@ -152,22 +152,22 @@ def one_parameter(
     return score_t[..., None], r_t, probability, gamma
 
 
+TWO_PARAMETERS = (
+    numbers(
+        [[1, 0], [0, 2], [-1, 1]],
+        [[-1, 1], [2, 0], [0, -1]],
+        [[0, 1], [1, 1], [1, 0]],
+    ),
+    numbers([1, 2, 0], [0, 1, -2], [3, -1, 1]),
+    numbers(0.3, 0.5, 0.2),
+)
 STOP_OR_DISCOUNT = Exercise(
     "ex-stop-or-discount",
     random_stopping,
     cases={
         "the running example": one_parameter(*running(0.7), 0.5),
         "the late prize": one_parameter(*late_prize(0.5), 0.9),
-        "two parameters": (
-            numbers(
-                [[1, 0], [0, 2], [-1, 1]],
-                [[-1, 1], [2, 0], [0, -1]],
-                [[0, 1], [1, 1], [1, 0]],
-            ),
-            numbers([1, 2, 0], [0, 1, -2], [3, -1, 1]),
-            numbers(0.3, 0.5, 0.2),
-            0.8,
-        ),
+        "two parameters": (*TWO_PARAMETERS, 0.8),
         "a single step": (
             numbers([[0.7], [-0.3]]),
             numbers([1, 2]),
