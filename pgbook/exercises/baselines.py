@@ -210,8 +210,8 @@ def _(score, returns, probability, N):
 
 
 @LEAVE_ONE_OUT_COST.mistake(
-    "You take the mean of a product where score and return belong to one episode. In "
-    "B they belong to two, so it is the product of two means."
+    "You take one mean, of the squared score times the squared return. In the price "
+    "they belong to different episodes, so it is the product of two means."
 )
 def _(score, returns, probability, N):
     alone, _, _, gradient = _parts(score, returns, probability)
