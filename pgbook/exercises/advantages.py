@@ -227,8 +227,8 @@ def _(v_end, T, gamma, lambda_):
 
 
 @LONG_ENOUGH.mistake(
-    "Your last decision loses gamma lambda V(s_T). Its own TD error lacks gamma "
-    "V(s_T); lambda enters with the step before, eq-gae-recursion."
+    "Your last decision has a factor lambda already. Its TD error, def-td-error, knows "
+    "of no lambda; that enters with the decision before."
 )
 def _(v_end, T, gamma, lambda_):
     return _carried(gamma * lambda_ * v_end, T, gamma * lambda_)
