@@ -9,9 +9,9 @@ from pgbook.environments import two_step
 from pgbook.exercises.exercise import Exercise, numbers
 
 
-def top(p_old: float, epsilon: float) -> float:
-    """The p where the clipped surrogate of the running example is largest."""
-    return _top(p_old, epsilon, *_played(p_old))
+def top(p_old: float, epsilon: float, grid: Tensor) -> float:
+    """The p of a grid where the clipped surrogate of the running example is largest."""
+    return _top(p_old, epsilon, grid, *_played(p_old))
 
 
 def _played(p_old: float) -> tuple[Tensor, Tensor]:
@@ -22,45 +22,41 @@ def _played(p_old: float) -> tuple[Tensor, Tensor]:
 
 def _clipped(ratio: Tensor, adv: Tensor, epsilon: float) -> Tensor:
     """Terms of the clipped surrogate."""
-    return torch.minimum(ratio * adv, ratio.clamp(1 - epsilon, 1 + epsilon) * adv)
+    return torch.minimum(ratio * adv, _clip_alone(ratio, adv, epsilon))
+
+
+def _clip_alone(ratio: Tensor, adv: Tensor, epsilon: float) -> Tensor:
+    return ratio.clamp(1 - epsilon, 1 + epsilon) * adv
+
+
+def _unclipped(ratio: Tensor, adv: Tensor, epsilon: float) -> Tensor:
+    return ratio * adv
 
 
 def _top(
     p_old: float,
     epsilon: float,
+    grid: Tensor,
     weight: Tensor,
     adv: Tensor,
     terms: Callable[[Tensor, Tensor, float], Tensor] = _clipped,
 ) -> float:
-    """The kink or end where a weighted sum of terms is largest, the nearest of ties."""
-
-    def value(p: float) -> float:
-        ratio = numbers(1 - p, p) / numbers(1 - p_old, p_old)
-        return round((weight * terms(ratio, adv, epsilon)).sum().item(), 12)
-
-    places = [0.0, 1.0, *_kinks(p_old, epsilon), *_kinks(p_old, -epsilon)]
-    return max(sorted(places, key=lambda p: abs(p - p_old)), key=value)
+    """The first p of the grid where a weighted sum of terms is largest."""
+    ratio = torch.stack([(1 - grid) / (1 - p_old), grid / p_old], -1)  # [K, A]
+    found = weight * terms(ratio[:, None, None], adv, epsilon)
+    return grid[found.sum((1, 2, 3)).argmax()].item()
 
 
-def _kinks(p_old: float, epsilon: float) -> tuple[float, float]:
-    """Where the ratio of action 1 or of action 0 leaves the clip, upward."""
-    return p_old * (1 + epsilon), 1 - (1 - p_old) * (1 - epsilon)
-
-
-def _toward(p_old: float, epsilon: float) -> float:
-    """Epsilon, with the sign of the direction in which the surrogate rises."""
-    return epsilon if p_old < 2 / 3 else -epsilon
-
-
+GRID = torch.arange(100, dtype=torch.float64) / 100 + 0.003  # no kink is on it
 TO_THE_TOP = Exercise(
     "ex-to-the-top",
     top,
     cases={
-        "from p = 1/2": (0.5, 0.2),
-        "far below the best": (0.1, 0.2),
-        "close below the best": (0.6, 0.2),
-        "above the best": (0.7, 0.2),
-        "a narrow clip": (0.4, 0.05),
+        "from p = 1/2": (0.5, 0.2, GRID),
+        "far below the best": (0.1, 0.2, GRID),
+        "close below the best": (0.6, 0.2, GRID),
+        "above the best": (0.7, 0.2, GRID),
+        "a narrow clip": (0.4, 0.05, GRID),
     },
 )
 
@@ -69,8 +65,8 @@ TO_THE_TOP = Exercise(
     "You climb to an end: nothing stops you. By eq-clip-cases a good action is clipped "
     "at 1 + epsilon and a bad one at 1 - epsilon, and both have to be."
 )
-def _(p_old, epsilon):
-    return float(p_old < 2 / 3)
+def _(p_old, epsilon, grid):
+    return _top(p_old, epsilon, grid, *_played(p_old), _unclipped)
 
 
 @TO_THE_TOP.mistake(
@@ -78,74 +74,62 @@ def _(p_old, epsilon):
     "def-clipped-surrogate it belongs to each decision: those on the wrong side pull "
     "back."
 )
-def _(p_old, epsilon):
+def _(p_old, epsilon, grid):
+    return _top(p_old, epsilon, grid, *_played(p_old), _clip_alone)
+
+
+@TO_THE_TOP.mistake(
+    "You leave out action 0. It becomes rarer as action 1 becomes more probable, and "
+    "its decisions are in the record, with a ratio of their own."
+)
+def _(p_old, epsilon, grid):
     weight, adv = _played(p_old)
-    return _top(p_old, epsilon, weight, adv, _without_minimum)
-
-
-def _without_minimum(ratio: Tensor, adv: Tensor, epsilon: float) -> Tensor:
-    return ratio.clamp(1 - epsilon, 1 + epsilon) * adv
+    return _top(p_old, epsilon, grid, weight * numbers(0, 1), adv)
 
 
 @TO_THE_TOP.mistake(
-    "You stop where the ratio of action 1 leaves the clip. In the same state the "
-    "ratio of action 0 moves the other way, and has its own kink."
+    "You find the top of the return. The surrogate does not know it: between two kinks "
+    "it is a straight line, with visits and advantages of the old policy."
 )
-def _(p_old, epsilon):
-    return _kinks(p_old, _toward(p_old, epsilon))[0]
+def _(p_old, epsilon, grid):
+    return grid[(4 * grid - 3 * grid**2).argmax()].item()
 
 
 @TO_THE_TOP.mistake(
-    "You stop at the first kink. There only one action falls silent; compare the "
-    "slopes of what is left, upward and downward."
+    "You go to where the surrogate is smallest. A loss is minus the surrogate, and it "
+    "is the loss that is to be minimized."
 )
-def _(p_old, epsilon):
-    return min(_kinks(p_old, _toward(p_old, epsilon)), key=lambda p: abs(p - p_old))
-
-
-@TO_THE_TOP.mistake(
-    "You clip the probability. It is the ratio of new to old, def-ratio-surrogate, "
-    "that stops paying at a distance of epsilon from 1."
-)
-def _(p_old, epsilon):
-    return p_old + _toward(p_old, epsilon)
-
-
-@TO_THE_TOP.mistake(
-    "You stop at the best policy. The surrogate does not know it: between two kinks it "
-    "is a straight line, with visits and advantages of the old policy."
-)
-def _(p_old, epsilon):
-    lower, upper = sorted((top(p_old, epsilon), p_old))
-    return min(max(2 / 3, lower), upper)
+def _(p_old, epsilon, grid):
+    weight, adv = _played(p_old)
+    return _top(p_old, epsilon, grid, -weight, adv)
 
 
 @TO_THE_TOP.mistake(
     "You count the three states alike. A decision is in the record as often as the old "
     "policy came to its state."
 )
-def _(p_old, epsilon):
+def _(p_old, epsilon, grid):
     weight, adv = _played(p_old)
-    return _top(p_old, epsilon, weight / weight.sum(-1, keepdim=True).clamp(1e-9), adv)
+    alike = weight / weight.sum(-1, keepdim=True).clamp(1e-9)
+    return _top(p_old, epsilon, grid, alike, adv)
 
 
 @TO_THE_TOP.mistake(
     "You count the actions of a state alike. The record holds each as often as the old "
     "policy takes it, which is why the ratio divides by that probability."
 )
-def _(p_old, epsilon):
+def _(p_old, epsilon, grid):
     weight, adv = _played(p_old)
-    return _top(p_old, epsilon, weight.sum(-1, keepdim=True), adv)
+    return _top(p_old, epsilon, grid, weight.sum(-1, keepdim=True), adv)
 
 
 @TO_THE_TOP.mistake(
     "Your visits and advantages are those of p = 1/2. Each update records anew, with "
     "the policy that the last one left."
 )
-def _(p_old, epsilon):
-    _, adv = _played(0.5)
-    old = numbers(1 - p_old, p_old)
-    return _top(p_old, epsilon, _played(0.5)[0] * 2 * old, adv)
+def _(p_old, epsilon, grid):
+    weight, adv = _played(0.5)
+    return _top(p_old, epsilon, grid, 2 * weight * numbers(1 - p_old, p_old), adv)
 
 
 def cut_actor_gradient(
