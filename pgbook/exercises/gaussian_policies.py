@@ -152,9 +152,9 @@ WRAPPERS = Exercise(
     "ex-wrappers",
     rewards_of,
     cases={
-        "bounds -2 and 2": (Payback(-2, 2, 3), _draws(1.7, 0.5, -0.1)),
-        "bounds 0 and 10": (Payback(0, 10, 2), _draws(-0.4, -3.0)),
-        "bounds -1 and 1": (Payback(-1, 1, 2), _draws(0.3, 1.2)),
+        "the torques of Pendulum": (Payback(-2, 2, 3), _draws(1.7, 0.5, -0.1)),
+        "a valve that opens one way": (Payback(0, 10, 2), _draws(-0.4, -3.0)),
+        "a world with the units of the policy": (Payback(-1, 1, 2), _draws(0.3, 1.2)),
     },
 )
 

@@ -182,7 +182,7 @@ def _(F):
 
 @HOW_MANY_PRODUCTS.mistake(
     "You compare with a fixed number. Whether an eigenvalue is small depends on the "
-    "unit of the rewards and of F; compare with the largest."
+    "unit of the parameters; compare with the largest."
 )
 def _(F):
     eigenvalues = torch.linalg.eigvalsh(F)
