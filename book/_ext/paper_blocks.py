@@ -66,7 +66,9 @@ def display(math, env, tick) -> str:
         return f"\n\\pgdisplay{{{body}}}\n"
     number = number_of(env, math, "displaymath") or math["number"]
     page, label = math["docname"], math["label"]
-    targets = "".join(target(page, name) for name in math["ids"])
+    # A symbol's label stands before the formula, and LaTeX writes it there.
+    names = [name for name in math["ids"] if not name.startswith("sym-")]
+    targets = "".join(target(page, name) for name in names)
     label = f"equation:{page}:{label}"
     return f"\n{targets}\\pgequation{{{number}}}{{{tick}}}{{{label}}}{{{body}}}\n"
 

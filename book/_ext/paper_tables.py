@@ -4,6 +4,7 @@ from docutils import nodes
 from sphinx import addnodes
 
 LINE = 86  # letters in a line of a table
+LEFT_OUT = {"Chapter", "Cell", "first used"}  # the ledger's and the notation's
 
 
 def shorten(tree):
@@ -13,16 +14,17 @@ def shorten(tree):
         members = [n for n in content[1:] if isinstance(n, addnodes.desc)]
         content[:] = first + [n for n in members if n["objtype"] != "attribute"]
     for table in tree.findall(nodes.table):
-        if "ledger" in table["classes"]:
-            drop_columns(table, {"Chapter", "Cell"})
+        drop_columns(table, LEFT_OUT)
         if len(list(table.findall(nodes.row))) > 30:
             fit_columns(table)
 
 
 def drop_columns(table, names):
-    """Take out the columns with these heads."""
+    """Take out the columns with these heads, if there are any."""
     rows = list(table.findall(nodes.row))
     kept = [i for i, head in enumerate(rows[0]) if head.astext() not in names]
+    if len(kept) == len(rows[0]):
+        return
     for row in rows:
         row[:] = [row[i] for i in kept]
     group = table[0]

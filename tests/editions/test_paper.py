@@ -67,7 +67,8 @@ def following(page: str) -> str:
 
 def chapters() -> list[str]:
     """The pages of the book, in reading order."""
-    return re.findall(r"file: book/(\w+)", (ROOT / "_toc.yml").read_text("utf8"))
+    contents = (ROOT / "_toc.yml").read_text("utf8")
+    return re.findall(r"file: book/(\w+)$", contents, flags=re.M)
 
 
 def faults(log: str) -> list[str]:
@@ -187,7 +188,8 @@ def test_every_exercise_leads_to_its_solution_at_the_end():
 def test_every_figure_is_printed_as_vectors():
     tex = LATEX.with_suffix(".tex").read_text("utf8")
     included = re.findall(r"includegraphics\[?.*?\{\{(.*?)\}(\.\w+)\}", tex)
-    shown = [image for stem in chapters() for image in site(stem).select(PICTURES)]
+    stems = ["index", *chapters()]
+    shown = [image for stem in stems for image in site(stem).select(PICTURES)]
     assert len(included) == len(shown)
     assert {ending for _, ending in included} == {".pdf"}
     assert all((LATEX.parent / (name + ending)).exists() for name, ending in included)
