@@ -20,3 +20,20 @@
     for (const box of folded) box.open = false;
   });
 })();
+
+/* What lies below the screen waits until the page has arrived, or an anchor is wanted. */
+(() => {
+  const waiting = [...document.querySelectorAll("article > section > section")];
+  const whenIdle = window.requestIdleCallback ?? setTimeout;
+  const layOut = section => { section.style.contentVisibility = "visible"; };
+  const layOutAll = () => waiting.splice(0).forEach(layOut);
+  function layOutNext() {
+    waiting.splice(0, 1).forEach(layOut);
+    if (waiting.length) whenIdle(layOutNext);
+  }
+  if (location.hash) layOutAll();
+  else addEventListener("load", () => whenIdle(layOutNext));
+  document.addEventListener("click", event => {
+    if (event.target.closest?.("a[href^='#']")) layOutAll();
+  }, true);
+})();

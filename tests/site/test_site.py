@@ -108,13 +108,22 @@ def test_seven_chapters_have_sliders():
     assert len(with_slider) >= 7
 
 
-@pytest.mark.parametrize("anchor", ["exercises", "equation-eq-running-to-go"])
-def test_a_link_into_a_chapter_lands_where_it_leads(browser, anchor):
-    page = browser.new_page(viewport={"width": 360, "height": 740})
-    page.goto((HTML / "book" / "returns.html").as_uri() + f"#{anchor}")
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "place",
+    [
+        "returns.html#exercises",
+        "ppo.html#summary",
+        "reinforce.html#equation-eq-adam-scale",
+        "natural_gradient.html#fig-kl-balls",
+    ],
+)
+def test_a_link_into_a_chapter_lands_where_it_leads(browser, place, width):
+    page = browser.new_page(viewport={"width": width, "height": 740})
+    page.goto((HTML / "book").as_uri() + f"/{place}")
     page.wait_for_timeout(500)
-    top = page.locator(f"#{anchor}").evaluate("it => it.getBoundingClientRect().top")
-    assert -10 <= top <= 200
+    there = page.locator(f"#{place.partition('#')[2]}")
+    assert 0 <= there.evaluate("it => it.getBoundingClientRect().top") <= 200
     page.close()
 
 
