@@ -22,6 +22,14 @@ MISPLACED_ROLE = re.compile(r' role="(?:doc-biblioentry|list)"')
 DOWNLOAD = re.compile(r"""<a\b[^>]*class="[^"]*btn-download-[^>]*(?=>)""")
 UNNAMED = '<summary><span class="toctree-toggle"'
 PARAMETERS = re.compile(r'<dl>\s*(?:<dd><em class="sig-param">.*?</dd>\s*)+</dl>', re.S)
+LONG_NAMES = re.compile(r'<span class="pre">[^<]*~[^<]*')
+LONG_NAME = re.compile(r"~(?:\w+\.)+(?=\w)")
+NESTED = re.compile(r"</li>\s*<ul>((?:<li>.*?</li>\s*)+)</ul>")
+SYMBOL = re.compile(
+    r'<a( class="reference internal"[^>]*)>'
+    r'(<span class="std std-ref"><span class="math"[^>]*>(?:(?!</a>|annotation).)*'
+    r"<annotation[^>]*>)([^<]*)"
+)
 HEAD = re.compile(r"<th\b.*?</th>", re.S)
 BOX = re.compile(
     r'<div class="(?=[^"]*\bdropdown\b)([^"]*\badmonition\b[^"]*)"([^>]*)>\s*'
@@ -128,21 +136,20 @@ def drop_unused_scripts(page: str) -> str:
 def name_landmarks(page: str) -> str:
     """Put the logo into a landmark, and take roles from where they do not belong."""
     page = LOGO.sub('<div role="navigation" aria-label="Book"', page)
-    page = page.replace(
-        UNNAMED, UNNAMED.replace("<summary", '<summary aria-label="More"')
-    )
-    return MISPLACED_ROLE.sub("", page)
+    named = UNNAMED.replace("<summary", '<summary aria-label="More"')
+    page = NESTED.sub(r"<ul>\1</ul></li>", page.replace(UNNAMED, named))
+    return MISPLACED_ROLE.sub("", SYMBOL.sub(r'<a aria-label="\3"\1>\2\3', page))
 
 
 def write_parameters_as_lines(page: str) -> str:
-    """A signature is no list of definitions without terms."""
+    """A signature is no list of definitions without terms; names in it are short."""
 
     def lines(found):
-        return found[0].replace("<dd>", "<span>").replace("</dd>", "</span>")
+        text = found[0].replace("<dd>", "<span>").replace("</dd>", "</span>")
+        return f'<span class="sig-lines">{text[4:-5]}</span>'
 
-    return PARAMETERS.sub(
-        lambda found: f'<span class="sig-lines">{lines(found)[4:-5]}</span>', page
-    )
+    page = LONG_NAMES.sub(lambda found: LONG_NAME.sub("", found[0]), page)
+    return PARAMETERS.sub(lines, page)
 
 
 def name_columns(page: str) -> str:

@@ -24,13 +24,10 @@ def read_page(app, document):
     if not outline.is_page(app.env.docname):
         return
     stem = Path(app.env.docname).stem
-    found = [*definitions(document), *sections(document, stem)]
+    kinds = {1: definitions(document), 0: sections(document, stem)}
     pages(app.env)[app.env.docname] = [
-        {
-            "names": [name.lower() for name in names],
-            "section": section,
-            "anchor": anchor,
-        }
+        {"names": names, "section": section, "anchor": anchor, "defines": defines}
+        for defines, found in kinds.items()
         for names, section, anchor in found
     ]
 

@@ -16,6 +16,8 @@ ICON = re.compile("[\ue000-\uf8ff]")  # fonts of icons use codes without a meani
 EMBEDDED = {
     "KaTeX_Main-Regular": "1em KaTeX_Main",
     "KaTeX_Math-Italic": "italic 1em KaTeX_Math",
+    "Literata-Regular": "1em Literata",
+    "Literata-SemiBold": "600 1em Literata",
     "fa-solid-900": "900 1em 'Font Awesome 6 Free'",
 }
 

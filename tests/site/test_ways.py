@@ -78,7 +78,7 @@ def test_arrows_of_the_glossary_lead_to_words_in_bold():
         ("underflow", "book/trajectory_probability.html"),
         ("theorem", "book/trust_region.html"),
         ("algorithm", "book/ppo.html"),
-        ("gae() (in module pgbook.advantages)", "book/api.html"),
+        ("gae() (in module pgbook.advantages)", "book/api/advantages.html"),
     ],
 )
 def test_the_index_has_entries_of_every_kind(entry, page):
