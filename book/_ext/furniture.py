@@ -7,7 +7,7 @@ def drop_buttons(app, pagename, templatename, context, doctree):
     """Take unwanted buttons out of the menus of the header."""
     for menu in context["header_buttons"]:
         if "buttons" in menu:
-            buttons = [b for b in menu["buttons"] if b["label"] not in UNWANTED]
+            buttons = [b for b in menu["buttons"] if b.get("label") not in UNWANTED]
             menu["buttons"] = buttons
 
 

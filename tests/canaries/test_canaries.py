@@ -193,6 +193,6 @@ def test_the_launch_buttons_lead_to_files_that_exist(book):
 def test_a_repository_that_binder_and_colab_cannot_read_stops_the_build(book):
     config = book / "_config.yml"
     text = config.read_text("utf8")
-    config.write_text(text.replace(' url: ""', " url: https://example.org/owner/name"))
+    config.write_text(text.replace(' url: ""', " url: https://gitlab.com/owner/name"))
     status, printed = build(book)
     assert status != 0 and "read from GitHub" in printed
