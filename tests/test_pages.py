@@ -1,16 +1,12 @@
 """Pages are finished as text: styles, pictures, boxes, titles."""
 
-import sys
 from base64 import b64encode
-from pathlib import Path
 
+import describe
+import lighten
+import mend_theme
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "book" / "_ext"))
-import describe  # noqa: E402
-import lighten  # noqa: E402
-import mend_theme  # noqa: E402
-import styles  # noqa: E402
+import styles
 
 SHEET = """.used, .unused { color: red } .used:not(.open) > #here { top: 0 }
 .unused .used { left: 0 } @media print { .unused { right: 0 } .used { bottom: 0 } }"""
