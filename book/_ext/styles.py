@@ -1,5 +1,6 @@
 """One stylesheet for all pages, with the rules and the glyphs that they use."""
 
+import logging
 import re
 from base64 import b64encode
 from io import BytesIO
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import tinycss2
 from fontTools import subset
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # of each table a line
 
 ADDRESS = re.compile(r"""url\(["']?(?!data:|#)([^"')?#]+)[^)]*\)""")
 NAME = re.compile(r"[.#](-?[A-Za-z_][\w-]*)")
