@@ -17,6 +17,7 @@ from paper_blocks import (
     make_boxes,
     number_chapters,
     number_displays,
+    page_of,
     prepare_cells,
     target,
     visit_box,
@@ -79,6 +80,8 @@ def arrange(app, tree, docname):
         make_boxes(tree, app.env)
         divide_into_parts(tree, app.env, move_solutions(tree, app.env))
         place_bibliography(tree)
+        label_definitions(tree)
+        leave_greek_out_of_the_index(tree)
 
 
 def move_solutions(tree, env):
@@ -138,6 +141,19 @@ def place_bibliography(tree):
             names = page.next_node(nodes.section)["ids"]
             targets = "".join(target(BIBLIOGRAPHY, name) for name in names)
             page[:] = [latex(r"\clearpage" + targets), sources]
+
+
+def label_definitions(tree):
+    """The glossary leads to the words in bold that a chapter defines."""
+    for bold in tree.findall(nodes.strong):
+        for name in bold["ids"]:
+            bold.insert(0, latex(target(page_of(bold), name)))
+
+
+def leave_greek_out_of_the_index(tree):
+    """The program that sorts the index knows no letters but ours."""
+    for index in tree.findall(addnodes.index):
+        index["entries"] = [e for e in index["entries"] if e[1][:1].isascii()]
 
 
 def setup(app):

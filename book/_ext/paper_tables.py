@@ -4,7 +4,8 @@ from docutils import nodes
 from sphinx import addnodes
 
 LINE = 86  # letters in a line of a table
-LEFT_OUT = {"Chapter", "Cell", "first used"}  # the ledger's and the notation's
+# Of the ledger, the notation and the cheat sheet.
+LEFT_OUT = {"Chapter", "Cell", "first used", "elsewhere"}
 
 
 def shorten(tree):
@@ -15,7 +16,8 @@ def shorten(tree):
         content[:] = first + [n for n in members if n["objtype"] != "attribute"]
     for table in tree.findall(nodes.table):
         drop_columns(table, LEFT_OUT)
-        if len(list(table.findall(nodes.row))) > 30:
+        long = len(list(table.findall(nodes.row))) > 30
+        if long or "cheat-sheet" in table["classes"]:
             fit_columns(table)
 
 
@@ -27,7 +29,7 @@ def drop_columns(table, names):
         return
     for row in rows:
         row[:] = [row[i] for i in kept]
-    group = table[0]
+    group = next(table.findall(nodes.tgroup))
     group[:] = [*list(group.findall(nodes.colspec))[: len(kept)], *group[-2:]]
     group["cols"] = len(kept)
 
