@@ -10,6 +10,7 @@ from docutils import nodes
 GENERATED = {"genindex": "Index", "search": "Search"}
 LONGEST = 200  # letters of a description; longer ones are cut by those who show them
 NOT_PROSE = (nodes.Admonition, nodes.table, nodes.list_item, nodes.container)
+LEAD = "cover-lead"  # the container of the cover that says what the book is
 SEPARATOR = re.compile(r"<title>(.*?) &#8212; (.*?)</title>")
 
 
@@ -52,18 +53,24 @@ def is_formula(node) -> bool:
 
 
 def summary(doctree) -> str:
-    """The first sentences of the page that have no formula, one per source line."""
+    """The first sentences without a formula that start a paragraph, one per line."""
     chosen = ""
     for paragraph in doctree.findall(nodes.paragraph):
-        if any(isinstance(parent, NOT_PROSE) for parent in ancestors(paragraph)):
+        if any(map(is_aside, ancestors(paragraph))):
             continue
         for sentence in marked(paragraph).split("\n"):
-            if "\0" in sentence or not sentence.endswith((".", "?", "!")):
-                continue
-            if len(chosen) + len(sentence) > LONGEST:
-                return chosen
+            fits = "\0" not in sentence and sentence.endswith((".", "?", "!"))
+            if not fits or len(chosen) + len(sentence) > LONGEST:
+                if chosen:
+                    return chosen
+                break
             chosen = f"{chosen} {sentence}".strip()
     return chosen
+
+
+def is_aside(node) -> bool:
+    """Whether what stands in a node does not belong to the running text."""
+    return isinstance(node, NOT_PROSE) and LEAD not in node["classes"]
 
 
 def marked(paragraph) -> str:

@@ -6,7 +6,7 @@ A page that was treated in an earlier build stays as it is.
 
 import json
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,9 +29,22 @@ WORD = re.compile(r"[\w-]+")
 PICTURE = re.compile(r'<img(?![^>]* loading=)(?=[^>]* src="([^"]+)")')
 DATA = re.compile(r"data:image/(png|gif|jpeg|svg\+xml);base64,([A-Za-z0-9+/=]+)")
 GATHERED = "pages.css"
-# Ready before the text is laid out; otherwise it moves when they come.
+FACE = re.compile(r"@font-face\{[^}]*url\(([^)]*/([\w-]+)\.woff2)\)[^}]*\}")
+OPENING = 25_000  # letters that can be on the first screen, with formulas
+# Fonts that some openings need, and what tells that one does.
+OPENING_FONTS = {
+    "Literata-Italic": re.compile("<(?:em|i)[ >]"),
+    "KaTeX_AMS-Regular": re.compile("mathbb|amsrm"),
+    "KaTeX_Caligraphic-Regular": re.compile("mathcal"),
+    "KaTeX_Size1-Regular": re.compile("small-op|size1"),
+    "KaTeX_Size2-Regular": re.compile("large-op|size2"),
+}
+# Ready before the text is laid out; otherwise it moves when they come. A script waits
+# for the stylesheets above it, and the parser with it: so this one stands before the
+# text, and no other behind the stylesheet.
 LOAD_FONTS = f"""<script>
 for (const font of {json.dumps([*styles.EMBEDDED.values()])}) document.fonts.load(font);
+for (const face of [...document.fonts].slice(document.fonts.size - %d)) face.load();
 </script>
 """
 
@@ -41,16 +54,20 @@ def lighten_pages(app, exception):
     if exception is None and app.builder.format == "html":
         root = Path(app.outdir)
         pages = {path: path.read_text("utf8") for path in written(root)}
-        sheets = {}
+        sheets, treated = {}, []
         for path, text in pages.items():
             found = [(path.parent / sheet).resolve() for sheet in SHEET.findall(text)]
             found = [sheet for sheet in found if sheet.name != GATHERED]
             if found:
                 sheets |= dict.fromkeys(found)
+                treated.append(path)
                 pages[path] = lighten(text, path, root)
-                path.write_text(pages[path], "utf8")
         if sheets:
-            write_styles(list(sheets), pages, root / "_static")
+            static = root / "_static"
+            write_styles(list(sheets), pages, static)
+            faces = fonts_in_themselves(static)
+            for path in treated:
+                path.write_text(embed_fonts(pages[path], faces), "utf8")
 
 
 def written(root: Path) -> list[Path]:
@@ -63,13 +80,14 @@ def written(root: Path) -> list[Path]:
 def lighten(text: str, path: Path, root: Path) -> str:
     """The page with its head in order and its pictures in files."""
     sheet = f"{way_up(path, root)}_static/{GATHERED}"
-    gathered = f'<link rel="stylesheet" href="{sheet}"/>\n{LOAD_FONTS}'
-    start = SHEET.search(text).start()
-    rest = PRELOAD.sub("", SHEET.sub("", text[start:]))
-    text = text[:start] + gathered + rest
+    gathered = f'<link rel="stylesheet" href="{sheet}"/>\n'
     text = OPTIONS.sub(
         lambda m: f"<script>{(path.parent / m[1]).read_text()}</script>", text
     )
+    start, end = SHEET.search(text).start(), text.find("</head>")
+    rest = PRELOAD.sub("", SHEET.sub("", text[start:end]))
+    scripts = "".join(found[0] for found in INLINE.finditer(rest))
+    text = text[:start] + scripts + gathered + INLINE.sub("", rest) + text[end:]
     text = SCRIPT.sub("<script defer", text)
     text = DATA.sub(lambda m: picture_file(m[1], m[2], path, root), text)
     return PICTURE.sub(lambda m: f"{m[0]}{size(path.parent / m[1])}", text)
@@ -109,6 +127,33 @@ def write_styles(sheets: list[Path], pages: dict[Path, str], static: Path) -> No
         )
     words.update(*(WORD.findall(script.read_text("utf8")) for script in scripts))
     (static / GATHERED).write_text(styles.gather(sheets, words, letters), "utf8")
+
+
+def fonts_in_themselves(static: Path) -> dict[str, str]:
+    """The rules of fonts that some openings need, with the fonts in the rules."""
+
+    def whole(face):
+        content = b64encode((static / face[1]).read_bytes()).decode()
+        return face[0].replace(face[1], f"data:font/woff2;base64,{content}")
+
+    faces = FACE.finditer((static / GATHERED).read_text("utf8"))
+    return {face[2]: whole(face) for face in faces if face[2] in OPENING_FONTS}
+
+
+def embed_fonts(text: str, faces: dict[str, str]) -> str:
+    """The page with the fonts of its opening, which would come late from files.
+
+    All above the second section is laid out at once.
+    """
+    article = text[text.find("<article") :]
+    _, *later = (section.start() for section in re.finditer("<section|$", article))
+    opening = article[: max([OPENING, *later[:1]])]
+    needed = [faces[face] for face in faces if OPENING_FONTS[face].search(opening)]
+    style = f"<style>{''.join(needed)}</style>\n" if needed else ""
+    head = SHEET.search(text).end()
+    body = next(text.find(tag) for tag in ("<section", "</body>") if tag in text)
+    loading = LOAD_FONTS % len(needed)
+    return text[:head] + style + text[head:body] + loading + text[body:]
 
 
 def setup(app):

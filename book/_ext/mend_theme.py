@@ -17,6 +17,7 @@ SCRIPT = re.compile(r"<script\b[^>]*>[^<]{0,500}</script>\s*")
 REPEATED = re.compile(
     r'\s*<meta name="(?:docsearch:\w+|viewport" content="[^"]*initial-scale=1)"[^>]*>'
 )
+SPY = re.compile(r'(?<=<body) data-bs-spy="scroll"')  # looks for the list in vain
 LOGO = re.compile(r'<div(?=[^>]*>\s*<a\b[^>]*class="navbar-brand)(?! role=)')
 MISPLACED_ROLE = re.compile(r' role="(?:doc-biblioentry|list)"')
 DOWNLOAD = re.compile(r"""<a\b[^>]*class="[^"]*btn-download-[^>]*(?=>)""")
@@ -38,6 +39,7 @@ BOX = re.compile(
 )
 LINK = re.compile(r"</?a\b[^>]*>")
 DIV = re.compile(r"<(/?)div\b[^>]*>")
+TAB_STOPS = re.compile(r'document\.querySelectorAll\(\["pre",.{,400}\?0:-1\}\)\)')
 DOCSTRING = re.compile(r'\n +"""(?:(?!""").)*"""', re.S)
 
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields|Source):")
@@ -117,7 +119,7 @@ def mend_pages(app, exception):
     if exception is None and app.builder.format == "html":
         for path in Path(app.outdir).rglob("*.html"):
             page = path.read_text("utf8")
-            mended = REPEATED.sub("", drop_unused_scripts(page))
+            mended = REPEATED.sub("", SPY.sub("", drop_unused_scripts(page)))
             mended = write_parameters_as_lines(save_downloads(mended))
             mended = fold_boxes(name_columns(name_landmarks(mended)))
             if mended != page:
@@ -200,6 +202,13 @@ def save_downloads(page: str) -> str:
     return DOWNLOAD.sub(save, page)
 
 
+def drop_tab_stops(app, exception):
+    """Keep the theme from laying out all that scrolls; book.js does its work."""
+    script = Path(app.outdir) / "_static" / "scripts" / "pydata-sphinx-theme.js"
+    if exception is None and script.exists():
+        script.write_text(TAB_STOPS.sub("", script.read_text("utf8")), "utf8")
+
+
 def setup(app):
     """Connect the mends to the steps of the build."""
     app.add_css_file("book.css")
@@ -212,4 +221,5 @@ def setup(app):
     app.connect("build-finished", end_servers)
     app.connect("build-finished", copy_katex)
     app.connect("build-finished", mend_pages)
+    app.connect("build-finished", drop_tab_stops)
     return {"parallel_read_safe": False, "version": "1"}

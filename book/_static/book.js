@@ -1,6 +1,7 @@
 /* What scrolls sideways can be reached by keyboard. */
 (() => {
-  const SCROLLERS = "pre, div.math, .ledger-scroll, .pst-scrollable-table-container";
+  const SCROLLERS = "pre, div.math, .cell_output > .output, .ledger-scroll, "
+    + ".pst-scrollable-table-container";
   const observer = new ResizeObserver(entries => {
     for (const { target } of entries) {
       if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
@@ -8,6 +9,16 @@
     }
   });
   for (const box of document.querySelectorAll(SCROLLERS)) observer.observe(box);
+})();
+/* The contents of the page mark the section that is being read. */
+(() => {
+  const links = document.querySelectorAll(".page-toc a[href^='#']");
+  const places = new Map([...links].map(a => [a.hash.slice(1), a]));
+  const observer = new IntersectionObserver(entries => {
+    for (const { target, isIntersecting } of entries)
+      places.get(target.id).classList.toggle("active", isIntersecting);
+  }, { rootMargin: "-20% 0px -79% 0px" });  // a line below the top of the window
+  for (const id of places.keys()) observer.observe(document.getElementById(id));
 })();
 /* Paper shows what is folded on the screen. */
 (() => {
@@ -21,19 +32,13 @@
   });
 })();
 
-/* What lies below the screen waits until the page has arrived, or an anchor is wanted. */
+/* What lies below the screen is laid out when the reader comes near; all of it at once
+   where the page has to know how long it is: for an anchor, or to return to a place. */
 (() => {
-  const waiting = [...document.querySelectorAll("article > section > section")];
-  const whenIdle = window.requestIdleCallback ?? setTimeout;
-  const layOut = section => { section.style.contentVisibility = "visible"; };
-  const layOutAll = () => waiting.splice(0).forEach(layOut);
-  function layOutNext() {
-    waiting.splice(0, 1).forEach(layOut);
-    if (waiting.length) whenIdle(layOutNext);
-  }
-  if (location.hash) layOutAll();
-  else addEventListener("load", () => whenIdle(layOutNext));
+  const layOut = () => document.documentElement.classList.add("laid-out");
+  const [{ type }] = performance.getEntriesByType("navigation");
+  if (location.hash || type !== "navigate") layOut();
   document.addEventListener("click", event => {
-    if (event.target.closest?.("a[href^='#']")) layOutAll();
+    if (event.target.closest?.("a[href^='#']")) layOut();
   }, true);
 })();

@@ -3,6 +3,7 @@
 `python tests/site/phone.py [PAGE …]` prints a table of the pages of the built book.
 """
 
+import json
 import sys
 from dataclasses import astuple, dataclass
 
@@ -56,10 +57,12 @@ def arrive(browser, url: str) -> Arrival:
     session.send("Network.emulateNetworkConditions", NETWORK)
     session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
     kinds, sizes = {}, {}
-    session.on(
-        "Network.responseReceived",
-        lambda event: kinds.update({event["requestId"]: event["type"]}),
-    )
+
+    def note(event):
+        if not event["response"]["url"].startswith("data:"):  # came with what holds it
+            kinds[event["requestId"]] = event["type"]
+
+    session.on("Network.responseReceived", note)
     session.on(
         "Network.loadingFinished",
         lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}),
@@ -69,9 +72,20 @@ def arrive(browser, url: str) -> Arrival:
     page.wait_for_timeout(SETTLED)
     readable, shift = page.evaluate("() => [window.readable / 1000, window.shift]")
     page.close()
-    pictures = sum(size for i, size in sizes.items() if kinds.get(i) == "Image")
-    weight = sum(sizes.values()) - pictures
+    fetched = {i: size for i, size in sizes.items() if i in kinds}
+    pictures = sum(size for i, size in fetched.items() if kinds[i] == "Image")
+    weight = sum(fetched.values()) - pictures
     return Arrival(readable, shift, weight / 1000, pictures / 1000)
+
+
+def styled_elements(browser, page, url: str) -> int:
+    """How many elements a page styles until it has arrived; some more than once."""
+    browser.start_tracing(page=page, categories=["devtools.timeline"])
+    page.goto(url)
+    page.wait_for_timeout(SETTLED)
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    styled = (e["args"] for e in events if e["name"] == "UpdateLayoutTree")
+    return sum(args.get("elementCount", 0) for args in styled)
 
 
 def main(names: list[str]) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 from checks import (
+    NARROW,
     THEMES,
     WIDTHS,
     bad_formulas,
@@ -21,7 +22,7 @@ from checks import (
 )
 from conftest import HTML, ROOT, pages
 from keyboard import tab_through
-from phone import arrive
+from phone import arrive, styled_elements
 
 LIGHT = 300  # kilobytes, compressed, without pictures
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["html"]["baseurl"]
@@ -132,6 +133,45 @@ def test_nothing_moves_while_a_page_arrives(browser, served, name):
     assert arrive(browser, f"{served}/book/{name}.html").shift < 0.05
 
 
+@pytest.mark.parametrize("name", ["actor_critic", "off_policy"])
+def test_what_lies_below_the_screen_waits(browser, served, name):
+    page = browser.new_page(viewport={"width": NARROW, "height": 740})
+    styled = styled_elements(browser, page, f"{served}/book/{name}.html")
+    assert styled < page.locator("*").count() / 2
+    page.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_who_comes_back_finds_her_place(browser, served, width):
+    page = browser.new_page(viewport={"width": width, "height": 740})
+    page.goto(f"{served}/book/baselines.html")
+    for _ in range(8):
+        page.evaluate("scrollBy({ top: 900, behavior: 'instant' })")
+        page.wait_for_timeout(100)
+    (left,) = places = {page.evaluate(PLACE)}
+    page.reload()
+    page.wait_for_function("scrollY > 0")
+    places.add(page.evaluate(PLACE))
+    page.goto(f"{served}/book/ppo.html")
+    page.go_back()
+    page.wait_for_function("scrollY > 0")
+    places.add(page.evaluate(PLACE))
+    assert left and places == {left}
+    page.close()
+
+
+def test_the_contents_of_a_page_mark_what_is_read(reader, served):
+    page = reader(f"{served}/book/returns.html#exercises")
+    marked = page.locator(".page-toc .active")
+    marked.first.wait_for()
+    assert marked.evaluate_all("them => them.map(a => a.hash)") == ["#exercises"]
+
+
+def test_the_folder_of_the_book_opens_its_cover(reader, served):
+    page = reader(served)
+    page.wait_for_url(f"{served}/book/index.html")
+
+
 @pytest.mark.parametrize("name", BY_KEYBOARD)
 def test_the_keyboard_reaches_everything_once_and_is_seen(browser, name):
     page = open_page(browser, HTML / "book" / f"{name}.html")
@@ -182,6 +222,10 @@ def test_nothing_moves_for_those_who_asked_for_rest(browser):
     page.close()
 
 
+PLACE = """() => {
+  const pieces = [...document.querySelectorAll("article p, article pre")];
+  return pieces.find(p => p.getBoundingClientRect().top > 100).textContent;
+}"""
 MOVING = """() => [...document.querySelectorAll("*")].filter(element => {
   const style = getComputedStyle(element);
   return style.scrollBehavior === "smooth" || parseFloat(style.transitionDuration) > 0
