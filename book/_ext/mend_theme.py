@@ -31,6 +31,7 @@ SYMBOL = re.compile(
     r'(<span class="std std-ref"><span class="math"[^>]*>(?:(?!</a>|annotation).)*'
     r"<annotation[^>]*>)([^<]*)"
 )
+MODULE = re.compile(r'(<h1>|<li class="toctree-l\d[^"]*"><a [^>]*>)(pgbook\.\w+)')
 HEAD = re.compile(r"<th\b.*?</th>", re.S)
 BOX = re.compile(
     r'<div class="(?=[^"]*\bdropdown\b)([^"]*\badmonition\b[^"]*)"([^>]*)>\s*'
@@ -122,6 +123,7 @@ def mend_pages(app, exception):
             mended = REPEATED.sub("", SPY.sub("", drop_unused_scripts(page)))
             mended = write_parameters_as_lines(save_downloads(mended))
             mended = fold_boxes(name_columns(name_landmarks(mended)))
+            mended = MODULE.sub(break_name, mended)
             if mended != page:
                 path.write_text(mended, "utf8")
 
@@ -191,6 +193,11 @@ def fold_boxes(page: str) -> str:
             f"{page[box.end() : end.start()]}</details>{page[end.end() :]}"
         )
     return page
+
+
+def break_name(found) -> str:
+    """The name of a module in a title or a list, which may end a line behind a _."""
+    return found[1] + found[2].replace("_", "_<wbr>")
 
 
 def save_downloads(page: str) -> str:

@@ -168,7 +168,7 @@ def test_the_contents_of_a_page_mark_what_is_read(reader, served):
 
 
 def test_the_folder_of_the_book_opens_its_cover(reader, served):
-    page = reader(served)
+    page = reader(f"{served}/index.html")
     page.wait_for_url(f"{served}/book/index.html")
 
 
