@@ -39,6 +39,7 @@ def opened(browser, address):  # noqa: F811
     page.goto(address)
     notebook = page.locator(".jp-NotebookPanel .jp-Notebook")
     notebook.locator(".jp-CodeCell").first.wait_for()
+    page.get_by_text("| Idle").wait_for()  # the kernel; before, cells do not run
     return page, notebook
 
 

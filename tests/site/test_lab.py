@@ -29,6 +29,7 @@ def open_chapter(browser, lab, name):
     files.filter(has_text=name).first.dblclick()
     notebook = page.locator(".jp-NotebookPanel .jp-Notebook")
     notebook.locator(".jp-CodeCell").first.wait_for()
+    page.get_by_text("| Idle").wait_for()  # the kernel; before, cells do not run
     return page, notebook
 
 
@@ -48,7 +49,6 @@ def test_a_slider_moves_once_its_cell_has_run(browser, lab):
     page, notebook = open_chapter(browser, lab, "baselines.md")
     sources = [cell.source for cell in jupytext.read(BOOK / "baselines.md").cells]
     moves = ["\nSlider(" in source for source in sources].index(True)
-    page.get_by_text("| Idle").wait_for()  # the kernel; before, cells do not run
     notebook.locator(".jp-Cell").first.click()
     for _ in range(moves + 1):  # no further: what is out of sight is not there
         page.keyboard.press("Shift+Enter")
