@@ -161,6 +161,25 @@ def test_who_comes_back_finds_her_place(browser, served, width):
     page.close()
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["entropy", "off_policy"])
+def test_no_line_begins_with_the_mark_behind_a_formula(browser, name, width):
+    page = open_page(browser, HTML / "book" / f"{name}.html")
+    page.set_viewport_size({"width": width, "height": 740})
+    assert page.evaluate(TORN_OFF) == []
+    page.close()
+
+
+def test_a_formula_wider_than_the_screen_scrolls_by_keyboard(reader, served):
+    page = reader(f"{served}/book/policy_gradient_theorem.html#x")
+    page.set_viewport_size({"width": NARROW, "height": 740})
+    wide = page.locator("#equation-not-states-frozen")
+    wide.scroll_into_view_if_needed()
+    page.wait_for_function("it => it.tabIndex === 0", arg=wide.element_handle())
+    wide.press("ArrowRight")
+    page.wait_for_function("it => it.scrollLeft > 0", arg=wide.element_handle())
+
+
 def test_the_contents_of_a_page_mark_what_is_read(reader, served):
     page = reader(f"{served}/book/returns.html#exercises")
     marked = page.locator(".page-toc .active")
@@ -227,6 +246,14 @@ PLACE = """() => {
   const pieces = [...document.querySelectorAll("article p, article pre")];
   return pieces.find(p => p.getBoundingClientRect().top > 100).textContent;
 }"""
+TORN_OFF = """() => [...document.querySelectorAll("span.math")].filter(formula => {
+  const mark = formula.nextSibling, end = [...formula.querySelectorAll(".base")].pop();
+  if (mark?.nodeType !== 3 || !/^[^\\s\\w]/.test(mark.data)) return false;
+  const range = document.createRange();
+  range.setStart(mark, 0);
+  range.setEnd(mark, 1);
+  return range.getBoundingClientRect().left < end.getBoundingClientRect().left;
+}).map(formula => formula.parentElement.textContent.slice(0, 80))"""
 MOVING = """() => [...document.querySelectorAll("*")].filter(element => {
   const style = getComputedStyle(element);
   return style.scrollBehavior === "smooth" || parseFloat(style.transitionDuration) > 0
