@@ -21,6 +21,7 @@ SPY = re.compile(r'(?<=<body) data-bs-spy="scroll"')  # looks for the list in va
 LOGO = re.compile(r'<div(?=[^>]*>\s*<a\b[^>]*class="navbar-brand)(?! role=)')
 MISPLACED_ROLE = re.compile(r' role="(?:doc-biblioentry|list)"')
 DOWNLOAD = re.compile(r"""<a\b[^>]*class="[^"]*btn-download-[^>]*(?=>)""")
+MISNAMED = ' aria-label="Toggle hidden content"'  # not what is written there
 UNNAMED = '<summary><span class="toctree-toggle"'
 PARAMETERS = re.compile(r'<dl>\s*(?:<dd><em class="sig-param">.*?</dd>\s*)+</dl>', re.S)
 LONG_NAMES = re.compile(r'<span class="pre">[^<]*~[^<]*')
@@ -138,10 +139,11 @@ def drop_unused_scripts(page: str) -> str:
 
 
 def name_landmarks(page: str) -> str:
-    """Put the logo into a landmark, and take roles from where they do not belong."""
+    """Put the logo into a landmark; take roles and names from where they mislead."""
     page = LOGO.sub('<div role="navigation" aria-label="Book"', page)
     named = UNNAMED.replace("<summary", '<summary aria-label="More"')
-    page = NESTED.sub(r"<ul>\1</ul></li>", page.replace(UNNAMED, named))
+    page = page.replace(MISNAMED, "").replace(UNNAMED, named)
+    page = NESTED.sub(r"<ul>\1</ul></li>", page)
     return MISPLACED_ROLE.sub("", SYMBOL.sub(r'<a aria-label="\3"\1>\2\3', page))
 
 

@@ -33,9 +33,20 @@
 })();
 
 /* What lies below the screen is laid out when the reader comes near; all of it at once
-   where the page has to know how long it is: for an anchor, or to return to a place. */
+   where the page has to know how long it is: for an anchor, or to return to a place.
+   Screen readers hear only of what is laid out (Chromium 156), so while she reads the
+   first screen the rest follows, section by section, when the browser has time. */
 (() => {
   const layOut = () => document.documentElement.classList.add("laid-out");
+  const sections = [...document.querySelectorAll("article > section > section")];
+  const whenIdle = window.requestIdleCallback ?? (task => setTimeout(task, 200));
+  const layOutNext = () => {
+    const section = sections.shift();
+    if (!section) return layOut();
+    section.style.contentVisibility = "visible";
+    whenIdle(layOutNext);
+  };
+  addEventListener("load", () => setTimeout(layOutNext, 5000));
   const [{ type }] = performance.getEntriesByType("navigation");
   if (location.hash || type !== "navigate") layOut();
   document.addEventListener("click", event => {

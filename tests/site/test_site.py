@@ -142,6 +142,21 @@ def test_what_lies_below_the_screen_waits(browser, served, name):
     page.close()
 
 
+def test_a_screen_reader_hears_of_every_section_soon(reader, served):
+    page = reader(f"{served}/book/off_policy.html")
+    tree = page.context.new_cdp_session(page)
+
+    def headings():
+        nodes = tree.send("Accessibility.getFullAXTree")["nodes"]
+        roles = [n["role"]["value"] for n in nodes if not n["ignored"]]
+        return roles.count("heading")
+
+    page.wait_for_timeout(8_000)
+    heard = headings()
+    page.goto(f"{served}/book/off_policy.html#summary")
+    assert heard == headings() > page.locator("h2").count()
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_who_comes_back_finds_her_place(browser, served, width):
     page = browser.new_page(viewport={"width": width, "height": 740})
