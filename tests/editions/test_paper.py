@@ -106,7 +106,7 @@ def on_the_site() -> dict[str, str]:
     numbers = {}
     for stem in chapters():
         for element in site(stem).select(NUMBERED):
-            number = re.search(r"[\d.]*\d", element.text)
+            number = re.search(r"(?:[A-Z]\.)?[\d.]*\d", element.text)
             if number:
                 name = f"book/{stem}:{element.find_parent(id=True)['id']}"
                 name = re.sub(r"(.*:)equation-", r"equation:\1", name)
