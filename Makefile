@@ -50,7 +50,7 @@ unit: .venv/installed  ## gate: tests of the package and of the sources
 	@python -m pytest tests $(addprefix --ignore=tests/,test_mutants.py notebooks canaries site editions) -n 2
 
 mutants: .venv/installed  ## gate: wrong versions of each estimator, which the tests must reject
-	@python -m pytest tests/test_mutants.py -n 2
+	@python -m pytest tests/test_mutants.py -n 2 --dist worksteal
 
 notebooks: .venv/installed  ## gate: every notebook through strict nbval
 	@python -m pytest $(NBVAL) tests/notebooks -n 2 --dist loadfile
