@@ -16,14 +16,17 @@ PICTURES = {".svg", ".png", ".gif", ".jpg"}
 WIDTHS = WIDE, NARROW = 1400, 360
 THEMES = "light", "dark"
 CONTRAST, SCROLL = "color-contrast", "scrollable-region-focusable"
-SETTLED = 600  # ms: scripts answer a new width, or a changed page, 300 ms later
 STILL = """*, *::before, *::after { transition: none !important }
 section { content-visibility: visible !important }"""
+ANSWERED = """() => new Promise(done => requestAnimationFrame(
+  () => setTimeout(done, 400)  // scripts answer a new width, or a changed page, in 300
+))"""
 OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
 SET_THEME = "theme => { document.documentElement.dataset.theme = theme }"
-VIOLATIONS = """async ({ sample, ...options }) => {
+VIOLATIONS = """async ({ sample, around, ...options }) => {
   const checks = { "color-contrast": { options: { ignoreLength: true } } };  // letters
-  const where = sample ? { include: sampled() } : document;
+  const frame = around ? { exclude: ["article"] } : document;
+  const where = sample ? { include: sampled() } : frame;
   const { violations } = await axe.run(where, { ...options, checks, preload: false });
   return violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html.slice(0, 200)}`));
 }"""
@@ -309,31 +312,42 @@ def visit(browser, path: Path) -> Visit:
     """Look at a page once: narrow and wide, with its repeated pieces taken out.
 
     What scrolls is looked for before that, since a formula without its pieces does not.
-    Of the dark page contrast alone is measured, since a theme changes only colors.
+    Of the dark page contrast alone is measured, since a theme changes only colors; of
+    the wide one contrast and what stands around the article, which else stays the same.
     """
     page = open_page(browser, path)
-    overflow, found = {WIDE: page.evaluate(OVERFLOW)}, {}
+    overflow = {WIDE: page.evaluate(OVERFLOW)}
     resize(page, NARROW)
     overflow[NARROW] = page.evaluate(OVERFLOW)
     scrolling = page.evaluate(VIOLATIONS, {"runOnly": [SCROLL]})
     page.evaluate(THIN, THEMES)
-    for width, measured in (NARROW, (SCROLL, CONTRAST)), (WIDE, (CONTRAST,)):
-        if width != NARROW:
-            resize(page, width)
-        rest = {"rules": {rule: {"enabled": False} for rule in measured}}
-        for theme in THEMES:
-            page.evaluate(SET_THEME, theme)
-            contrast = {"runOnly": [CONTRAST], "sample": True}
-            found[width, theme] = page.evaluate(VIOLATIONS, contrast)
-        found[width, "light"] += page.evaluate(VIOLATIONS, rest)
-    found[NARROW, "light"] += scrolling
+    found = contrast_violations(page, NARROW)
+    found[NARROW, "light"] += scrolling + page.evaluate(VIOLATIONS, without(SCROLL))
+    resize(page, WIDE)
+    found |= contrast_violations(page, WIDE)
+    found[WIDE, "light"] += page.evaluate(VIOLATIONS, without() | {"around": True})
     ours = ("file:", "data:", "blob:")
     strangers = [url for url in page.requested if not url.startswith(ours)]
     page.close()
     return Visit(page.errors, weight(page.requested), strangers, overflow, found)
 
 
+def contrast_violations(page, width: int) -> dict[tuple[int, str], list[str]]:
+    """What axe says of the contrast in each theme; the page is light afterwards."""
+    found = {}
+    for theme in reversed(THEMES):
+        page.evaluate(SET_THEME, theme)
+        contrast = {"runOnly": [CONTRAST], "sample": True}
+        found[width, theme] = page.evaluate(VIOLATIONS, contrast)
+    return found
+
+
+def without(*rules: str) -> dict:
+    """The options of axe for all rules but these, which are measured by themselves."""
+    return {"rules": dict.fromkeys((CONTRAST, *rules), {"enabled": False})}
+
+
 def resize(page, width: int) -> None:
     """Give the page another width, and its scripts the time to follow."""
     page.set_viewport_size({"width": width, "height": 1000})
-    page.wait_for_timeout(SETTLED)
+    page.evaluate(ANSWERED)

@@ -193,7 +193,8 @@ span { transition: color 2s }</style>"""
     "fault, found",
     [
         ('<p style="color:#eee;background:#fff">Pale.</p>', CONTRAST),
-        ("<button></button>", LIGHT),
+        ("<button></button>", {(NARROW, "light")}),
+        ("</article><button></button><article>", LIGHT),
         (CODE.replace("STYLE", PALE), CONTRAST),
         (CODE + CODE.replace("STYLE", PALE_GROUND), CONTRAST),
         (f"{CODE * 4}<div {PALE_GROUND}>{CODE}</div>", CONTRAST),
@@ -208,6 +209,7 @@ span { transition: color 2s }</style>"""
     ids=[
         "a pale text",
         "a button without a name",
+        "a button without a name, beside the article",
         "a pale token",
         "a token on a dark ground",
         "code on a dark ground",
