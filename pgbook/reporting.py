@@ -1,6 +1,9 @@
-"""`report`: the only way in which a number enters the prose of a chapter."""
+"""Numbers on their way into the prose of a chapter: `report` is the only one."""
 
+import re
 import sys
+
+HYPHEN = re.compile(r"(?<![\w-])-(?=[\d∞])|(?<=\de)-(?=\d)")
 
 
 def report(key: str, value: float, spec: str = "") -> None:
@@ -23,3 +26,17 @@ def report(key: str, value: float, spec: str = "") -> None:
         prefix = "application/papermill.record/"  # the form that myst-nb reads
         metadata = {"scrapbook": {"name": key, "mime_prefix": prefix}}
         display({f"{prefix}text/plain": repr(text)}, raw=True, metadata=metadata)
+
+
+def with_minus(text: str) -> str:
+    """Write numbers with a minus in place of the hyphen that `format` gives them.
+
+    A screen reader says "minus" for the one and passes over the other.
+
+    Args:
+        text: words and numbers, as in "from -5 to 1e-10".
+
+    Returns:
+        The same words; hyphens between words or figures, as in 1-3, stay.
+    """
+    return HYPHEN.sub("\N{MINUS SIGN}", text)

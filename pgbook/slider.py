@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from pgbook._checks import require, require_not_empty
+from pgbook.reporting import with_minus
 
 # The line with onkeydown keeps JupyterLab from taking the arrow keys.
 PAGE = Template("""<div class="slider">
@@ -86,8 +87,8 @@ class Slider:
         inside = 0 <= start < len(values)
         require(inside, "start", start, f"an index of {len(values)} values")
         self.name, self.start = name, start
-        self.labels = [label(value) for value in values]
-        self.alternatives = [alternative(value) for value in values]
+        self.labels = [with_minus(label(value)) for value in values]
+        self.alternatives = [with_minus(alternative(value)) for value in values]
         for said in self.alternatives:
             require(len(said) >= 20, "alternative", repr(said), "a sentence")
             unlike = self.alternatives.count(said) == 1

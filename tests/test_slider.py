@@ -82,6 +82,13 @@ def test_pictures_are_the_same_each_time_and_closed():
     assert not plt.get_fignums()
 
 
+def test_negative_numbers_have_a_minus():
+    words = "The value of x in this picture: {}".format
+    moved = Slider(lambda _: plt.figure(), [-2, -1], "x", words)
+    assert moved.labels == ["\N{MINUS SIGN}2", "\N{MINUS SIGN}1"]
+    assert moved.alternatives[0].endswith(": \N{MINUS SIGN}2")
+
+
 def test_text_is_the_name_and_the_labels(slider):
     assert repr(slider) == "slider: height <h> = 0.5 m, 1 m, 2 m"
     assert slider._repr_mimebundle_()["text/plain"] == repr(slider)

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from pgbook import verification
-from pgbook.reporting import report
+from pgbook.reporting import report, with_minus
 from pgbook.verification import (
     Verified,
     refute,
@@ -185,3 +185,16 @@ def test_bad_input_names_the_argument(call, argument):
 
 def test_methods_are_those_of_the_ledger():
     assert len(set(verification.METHODS)) == 6
+
+
+@pytest.mark.parametrize(
+    "text, written",
+    [
+        ("-1.5", "~1.5"),
+        ("-2 (-3 to 1e-10)", "~2 (~3 to 1e~10)"),
+        ("from -∞", "from ~∞"),
+        ("Acrobot-v1, 2026-11-28, pages 1-3, --2, x-1", None),
+    ],
+)
+def test_a_number_has_a_minus_and_a_compound_its_hyphen(text, written):
+    assert with_minus(text) == (written or text).replace("~", "\N{MINUS SIGN}")

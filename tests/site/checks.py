@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+HYPHEN = re.compile(r"(?<![\w-])-[\d∞]|\de-\d")
 PICTURES = {".svg", ".png", ".gif", ".jpg"}
 WIDTHS = WIDE, NARROW = 1400, 360
 THEMES = "light", "dark"
@@ -134,6 +135,15 @@ def bad_formulas(path: Path) -> list[str]:
     )
     stray = re.findall(r"\$[^$\n]+\$|\\\(|\\\[", text)
     return [element.text[:80] for element in raw + red] + stray
+
+
+def hyphens_for_minus(path: Path) -> list[str]:
+    """Numbers in the text whose sign is a hyphen, which is short and not read aloud."""
+    verbatim = ["pre", "code", "annotation", "script", "style", "dt"]
+    texts = soup(path).body.find_all(string=HYPHEN)
+    images = soup(path).find_all("img", alt=HYPHEN)
+    written = [text for text in texts if not text.find_parents(verbatim)]
+    return written + [image["alt"] for image in images]
 
 
 def broken_links(path: Path, root: Path) -> list[str]:

@@ -15,6 +15,7 @@ from checks import (
     broken_links,
     duplicate_ids,
     faults_of_the_head,
+    hyphens_for_minus,
     mute_formulas,
     open_page,
     pictures_without_size,
@@ -58,6 +59,7 @@ def test_the_page_without_a_fault_is_green(browser, page):
     assert bad_formulas(path) == duplicate_ids(path) == []
     assert broken_links(path, path.parent) == pictures_without_words(path) == []
     assert pictures_without_size(path) == mute_formulas(path) == []
+    assert hyphens_for_minus(path) == []
     assert faults_of_the_head(path, "") == [] and seen.weight < 1
     opened = open_page(browser, path)
     assert tab_through(opened) == []
@@ -82,6 +84,13 @@ def test_a_bad_formula_is_found(page, fault):
 def test_a_broken_link_is_found(page, url):
     path = page(f'<a href="{url}">there</a>')
     assert broken_links(path, path.parent) == [url]
+
+
+@pytest.mark.parametrize("number", ["-1.5", "(-2 to 3)", "1e-10"])
+def test_a_hyphen_for_a_minus_is_found(page, number):
+    sound = "Figures 1-3 are of 2026-11-28; <code>x = -1</code>; −1."
+    fault = f'<p>{sound}</p><p>{number}</p><img src="data:," alt="{number}">'
+    assert hyphens_for_minus(page(fault)) == [number] * 2
 
 
 def test_an_id_that_stands_twice_is_found(page):

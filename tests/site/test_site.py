@@ -12,6 +12,7 @@ from checks import (
     broken_links,
     duplicate_ids,
     faults_of_the_head,
+    hyphens_for_minus,
     mute_formulas,
     open_page,
     pictures_without_size,
@@ -51,6 +52,10 @@ def test_no_request_leaves_the_machine(seen):
 
 def test_formulas_are_rendered(page_name):
     assert bad_formulas(HTML / page_name) == []
+
+
+def test_no_hyphen_stands_for_a_minus(page_name):
+    assert hyphens_for_minus(HTML / page_name) == []
 
 
 def test_links_and_anchors_land(page_name):
