@@ -43,7 +43,8 @@ class KeepTogether(SphinxPostTransform):
                 kept = nodes.inline(classes=["kept"])
                 formula.replace_self(kept)
                 kept += [formula, nodes.Text(mark[0])]
-                kept.parent.replace(behind, nodes.Text(behind[mark.end() :]))
+                rest = nodes.Text(behind[mark.end() :])
+                kept.parent[kept.parent.index(kept) + 1] = rest
 
 
 def setup(app):
