@@ -61,7 +61,7 @@ canaries: .venv/installed  ## gate: proofs that each gate can fail
 site: .venv/installed  ## gate: build from nothing, then check every page in a browser
 	@rm -rf _build
 	@$(MAKE) --no-print-directory book
-	@python -m pytest tests/site -n 2
+	@python -m pytest tests/site -n 3
 
 editions: book pdf $(FRESH)/installed $(BINDER)/installed  ## gate: the book on paper, and as notebooks after the documented install and on Binder
 	@python -m pytest tests/editions -n 2 --durations=0 --durations-min=1

@@ -19,9 +19,10 @@ THEMES = "light", "dark"
 CONTRAST, SCROLL = "color-contrast", "scrollable-region-focusable"
 STILL = """*, *::before, *::after { transition: none !important }
 section { content-visibility: visible !important }"""
-ANSWERED = """() => new Promise(done => requestAnimationFrame(
+ASK = """() => { window.answered = new Promise(done => requestAnimationFrame(
   () => setTimeout(done, 400)  // scripts answer a new width, or a changed page, in 300
-))"""
+)) }"""
+ANSWERED = "() => window.answered"
 OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
 SET_THEME = "theme => { document.documentElement.dataset.theme = theme }"
 VIOLATIONS = """async ({ sample, around, ...options }) => {
@@ -231,8 +232,8 @@ def compressed(file: Path) -> int:
     return len(content if file.suffix == ".woff2" else gzip.compress(content, 6))
 
 
-def open_page(browser, path: Path):
-    """Open a page, and record its errors and what it asks for."""
+def new_page(browser):
+    """A page that keeps its errors, and what it asked for."""
     page = browser.new_page(
         viewport={"width": WIDE, "height": 1000}, reduced_motion="reduce"
     )
@@ -246,11 +247,20 @@ def open_page(browser, path: Path):
     )
     page.on("requestfailed", lambda request: page.errors.extend(failure(request)))
     page.on("request", lambda request: page.requested.append(request.url))
+    return page
+
+
+def open_page(browser, path: Path):
+    """Open a page of its own."""
+    page = new_page(browser)
+    show(page, path)
+    return page
+
+
+def show(page, path: Path) -> None:
+    """Go to a page, and still what moves."""
     page.goto(path.as_uri(), wait_until="load")
     page.add_style_tag(content=STILL)  # a color in transition is not that of the theme
-    page.add_script_tag(path=AXE)
-    page.add_script_tag(content=LOOKS)
-    return page
 
 
 def failure(request) -> list[str]:
@@ -318,14 +328,25 @@ def faults_when_moved(slider) -> list[str]:
     return faults
 
 
-def visit(browser, path: Path) -> Visit:
+def new_visitor(browser):
+    """A page that visits one after the other, with what measures them."""
+    page = new_page(browser)
+    page.add_init_script(path=AXE)
+    return page
+
+
+def visit(page, path: Path) -> Visit:
     """Look at a page once: narrow and wide, with its repeated pieces taken out.
 
     What scrolls is looked for before that, since a formula without its pieces does not.
     Of the dark page contrast alone is measured, since a theme changes only colors; of
     the wide one contrast and what stands around the article, which else stays the same.
     """
-    page = open_page(browser, path)
+    page.errors.clear()
+    page.requested.clear()
+    page.set_viewport_size({"width": WIDE, "height": 1000})
+    show(page, path)
+    page.add_script_tag(content=LOOKS)
     overflow = {WIDE: page.evaluate(OVERFLOW)}
     resize(page, NARROW)
     overflow[NARROW] = page.evaluate(OVERFLOW)
@@ -333,13 +354,14 @@ def visit(browser, path: Path) -> Visit:
     page.evaluate(THIN, THEMES)
     found = contrast_violations(page, NARROW)
     found[NARROW, "light"] += scrolling + page.evaluate(VIOLATIONS, without(SCROLL))
-    resize(page, WIDE)
+    ask(page, WIDE)
     found |= contrast_violations(page, WIDE)
+    page.evaluate(ANSWERED)
     found[WIDE, "light"] += page.evaluate(VIOLATIONS, without() | {"around": True})
     ours = ("file:", "data:", "blob:")
     strangers = [url for url in page.requested if not url.startswith(ours)]
-    page.close()
-    return Visit(page.errors, weight(page.requested), strangers, overflow, found)
+    load = weight(page.requested)
+    return Visit([*page.errors], load, strangers, overflow, found)
 
 
 def contrast_violations(page, width: int) -> dict[tuple[int, str], list[str]]:
@@ -359,5 +381,11 @@ def without(*rules: str) -> dict:
 
 def resize(page, width: int) -> None:
     """Give the page another width, and its scripts the time to follow."""
-    page.set_viewport_size({"width": width, "height": 1000})
+    ask(page, width)
     page.evaluate(ANSWERED)
+
+
+def ask(page, width: int) -> None:
+    """Give the page another width; its scripts are about to follow."""
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.evaluate(ASK)

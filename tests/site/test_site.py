@@ -31,9 +31,9 @@ BY_KEYBOARD = ["index", "objective", "advantages", "paths", "api"]
 
 
 @pytest.fixture(scope="module")
-def seen(browser, page_name):
+def seen(visitor, page_name):
     """What the browser sees on the page."""
-    return visit(browser, HTML / page_name)
+    return visit(visitor, HTML / page_name)
 
 
 def test_the_book_has_its_pages():
