@@ -15,9 +15,10 @@ def write_minus(app, document, name):
     """Computed numbers have a hyphen, which looks short and is not read aloud."""
     for text in list(document.findall(nodes.Text)):
         if with_minus(text) != text and not within(text, VERBATIM):
-            text.parent.replace(text, nodes.Text(with_minus(text)))
+            text.parent.replace(text, nodes.Text(with_minus(text)))  # or an equal one
     for image in document.findall(nodes.image):
-        image["alt"] = with_minus(image.get("alt", ""))
+        if "alt" in image:
+            image["alt"] = with_minus(image["alt"])
 
 
 def within(node: nodes.Node, kinds: tuple[type, ...]) -> bool:

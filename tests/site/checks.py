@@ -10,9 +10,10 @@ from urllib.parse import unquote, urldefrag, urlparse
 
 from bs4 import BeautifulSoup
 
+from pgbook.reporting import with_minus
+
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-HYPHEN = re.compile(r"(?<![\w-])-[\d∞]|\de-\d")
 PICTURES = {".svg", ".png", ".gif", ".jpg"}
 WIDTHS = WIDE, NARROW = 1400, 360
 THEMES = "light", "dark"
@@ -141,10 +142,15 @@ def bad_formulas(path: Path) -> list[str]:
 def hyphens_for_minus(path: Path) -> list[str]:
     """Numbers in the text whose sign is a hyphen, which is short and not read aloud."""
     verbatim = ["pre", "code", "annotation", "script", "style", "dt"]
-    texts = soup(path).body.find_all(string=HYPHEN)
-    images = soup(path).find_all("img", alt=HYPHEN)
+    texts = soup(path).body.find_all(string=lacks_minus)
+    images = soup(path).find_all("img", alt=lacks_minus)
     written = [text for text in texts if not text.find_parents(verbatim)]
     return written + [image["alt"] for image in images]
+
+
+def lacks_minus(text: str | None) -> bool:
+    """Whether a number in a text has a hyphen for its sign."""
+    return bool(text) and with_minus(text) != text
 
 
 def broken_links(path: Path, root: Path) -> list[str]:

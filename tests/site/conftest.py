@@ -3,23 +3,13 @@
 import re
 from pathlib import Path
 
-import pytest
 from browsers import browser, browser_path  # noqa: F401
-from checks import new_visitor
-from readers import address, reader, served  # noqa: F401
+from readers import address, reader, served, visitor  # noqa: F401
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
 REDIRECT = "index.html"  # leads to book/index.html
-
-
-@pytest.fixture(scope="session")
-def visitor(browser):  # noqa: F811
-    """A page that visits one after the other."""
-    page = new_visitor(browser)
-    yield page
-    page.close()
 
 
 def pages() -> list[str]:

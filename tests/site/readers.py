@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import server
+from checks import new_visitor
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
 
@@ -42,3 +43,11 @@ def reader(browser):
     for context in opened:
         context.close()
     assert errors == []
+
+
+@pytest.fixture(scope="session")
+def visitor(browser):
+    """A page that visits one after the other."""
+    page = new_visitor(browser)
+    yield page
+    page.close()
